@@ -1,0 +1,56 @@
+# mininet_kronos: `make help` lists the verbs. Everything is made in this checkout; only Debian packages go elsewhere.
+
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+PYTHON_SOURCES := mininet_kronos topologies tests setup.py
+C_SOURCES := $(shell find tracer -path tracer/build -prune -o -type f -print)
+
+# Mininet needs root. Under sudo, leave no files of root's in the checkout.
+ifeq ($(shell id -u),0)
+AS_ROOT :=
+PYTEST := $(PYTHON) -m pytest
+else
+AS_ROOT := sudo env PYTHONDONTWRITEBYTECODE=1
+PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system-packages demo test lint bench clean
+
+help: ## list the verbs
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(VENV)/.package ## install what is needed: Debian packages, the C parts, .venv with kronos and tracer
+
+system-packages:
+	@scripts/system-packages.sh
+
+$(VENV)/.requirements: requirements.txt scripts/python-packages.sh | system-packages
+	@scripts/python-packages.sh $(VENV)
+	@touch $@
+
+$(VENV)/.package: $(VENV)/.requirements setup.py pyproject.toml $(C_SOURCES) | system-packages
+	@echo "*** Building the C parts and installing mininet_kronos into $(VENV)"
+	@$(PYTHON) -m pip --quiet --disable-pip-version-check install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: setup ## run a small network in real time and in virtual time, side by side
+	@$(AS_ROOT) $(PYTHON) -m mininet_kronos.demo
+
+test: setup ## run the tests
+	@$(AS_ROOT) $(PYTEST) tests
+
+lint: setup ## check style and types, and compile the C parts with warnings as errors
+	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)
+	@$(VENV)/bin/ruff format --check $(PYTHON_SOURCES)
+	@$(VENV)/bin/mypy $(PYTHON_SOURCES)
+	@$(MAKE) --no-print-directory -C tracer WERROR=1
+
+bench: setup ## measure: run every script in benchmarks/
+	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "bench: there is nothing in benchmarks/ yet" >&2; exit 1; }
+	@set -e; for script in benchmarks/*.py; do echo "*** $$script"; $(AS_ROOT) $(PYTHON) $$script; done
+
+clean: ## remove everything that make made here (Debian packages stay)
+	@rm -rf $(VENV) tracer/build mininet_kronos/native build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

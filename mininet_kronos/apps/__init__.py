@@ -1,0 +1,1 @@
+"""Ryu applications that come with mininet_kronos."""

@@ -1,0 +1,54 @@
+#!/bin/bash
+# Install the Debian packages that mininet_kronos needs, if any is missing. A second run is instant and offline.
+# Called by make setup, as root or by a user with sudo.
+set -eu
+
+packages=(
+    # the emulated network
+    mininet openvswitch-switch openvswitch-common iproute2 net-tools ethtool procps psmisc
+    # what the hosts run
+    iperf iperf3 iputils-ping curl tcpdump
+    # the C parts
+    build-essential pkg-config libseccomp-dev libbpf-dev uthash-dev
+    # the virtual environment
+    python3-venv python3-dev python3-setuptools git ca-certificates
+)
+
+fail() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+command -v dpkg-query apt-get >/dev/null ||
+    fail "this is not Debian or Ubuntu; install by hand: ${packages[*]}"
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) || status=none
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+    sudo=()
+elif command -v sudo >/dev/null; then
+    sudo=(sudo)
+else
+    fail "packages are missing; as root run: apt-get install ${missing[*]}"
+fi
+
+# Without systemd the packages' scripts would start services by hand: our Open vSwitch needs none.
+policy=/usr/sbin/policy-rc.d
+if [ ! -d /run/systemd/system ] && [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" install -m 755 /dev/stdin $policy
+    trap '"${sudo[@]}" rm -f $policy' EXIT
+fi
+
+echo "*** Installing ${missing[*]}"
+apt_get() {
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+        "$@" </dev/null
+}
+apt_get update || echo "setup: apt-get update failed; going on with the package lists that are here" >&2
+apt_get install --yes --no-install-recommends "${missing[@]}" >/dev/null ||
+    fail "apt-get failed; look above, then run it again by hand: apt-get install ${missing[*]}"
