@@ -19,3 +19,13 @@ class ParameterError(KronosError):
 
 class SwitchError(KronosError):
     """Open vSwitch did not start, or ended when it should run."""
+
+
+class ControllerError(KronosError):
+    """The SDN controller did not start, or no switch can connect to it."""
+
+
+class UnknownNodeError(KronosError, KeyError):
+    """No node has this name."""
+
+    __str__ = Exception.__str__  # KeyError's would put quotes around the text
