@@ -1,0 +1,187 @@
+"""Mininet nodes whose every command runs under a tracer, in virtual time."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from mininet.node import Host
+from mininet.util import errRun
+
+from mininet_kronos import pump as pumps
+from mininet_kronos.errors import KronosError, ParameterError
+from mininet_kronos.process import KronosPopen
+
+if TYPE_CHECKING:
+    from mininet_kronos.pump import Pump
+
+COUNTERS = ("auto", "instructions", "cputime", "free")
+PACES = ("dilated", "instant")
+MAX_NAME = 63  # of a logical process
+
+
+class KronosNodeMixin:
+    """Puts a Mininet node's shell, and all that starts from it, into a logical process.
+
+    Goes before a Mininet node class: `class MyHost(KronosNodeMixin, Host)`. KronosNet gives the pump.
+    """
+
+    kronos: Pump
+    kronos_process: str  # name of the logical process
+
+    def __init__(self, name: str, *args: Any, kronos: Pump, process: str, **params: Any) -> None:
+        """kronos: the net's pump; process: the logical process that the shell joins."""
+        self.kronos = kronos
+        self.kronos_process = process
+        self._lastRead = ""
+        super().__init__(name, *args, **params)
+
+    # The shell
+
+    def startShell(self, mnopts: str | None = None) -> None:
+        """Start the shell under a tracer."""
+        super().startShell(mnopts)  # type: ignore[misc]
+        pumps.own(self.stdout.fileno(), self.kronos)
+
+    def _popen(self, cmd: list[str], **params: Any) -> Any:
+        if self.shell is None:  # startShell's: mnexec, its options, then the command
+            return super()._popen([*cmd[:2], *self._tracer(), *cmd[2:]], **params)  # type: ignore[misc]
+        return KronosPopen(self.kronos, cmd, **params)
+
+    def _tracer(self) -> list[str]:
+        return self.kronos.experiment.command_prefix(self.kronos_process)
+
+    def write(self, data: str) -> None:
+        """Write to the shell. It arrives before any time passes."""
+        super().write(data)  # type: ignore[misc]
+        pumps.is_ready(self.slave)  # the kernel hands it over when the reader's side is polled
+
+    def read(self, size: int = 1024) -> str:
+        """Read from the shell, waiting for it in virtual time."""
+        fd = self.stdout.fileno()
+        if not self.readbuf:
+            self._require_output(fd)
+        elif not pumps.is_ready(fd):
+            data, self.readbuf = self.readbuf[:size], self.readbuf[size:]
+            return data
+        self._lastRead: str = super().read(size)  # type: ignore[misc]
+        return self._lastRead
+
+    def waitReadable(self, timeoutms: float | None = None) -> list[tuple[int, int]]:
+        """Wait until the shell has written something; the timeout is virtual once the net is frozen."""
+        fd = self.stdout.fileno()
+        if self.readbuf:
+            return [(fd, pumps.READ_EVENTS)]
+        if timeoutms is None or timeoutms < 0:
+            self._require_output(fd)
+        elif not self.kronos.wait(fd, round(timeoutms * pumps.MILLISECOND), self._shell_lives):
+            return []
+        return [(fd, pumps.READ_EVENTS)]
+
+    def _require_output(self, fd: int) -> None:
+        if not self.kronos.wait(fd, alive=self._shell_lives):
+            said = " ".join(self._lastRead.split())
+            raise KronosError(
+                f"{self}: its shell has ended{', saying: ' + said if said else ''}; "
+                "start the network again to go on with this node"
+            )
+
+    def _shell_lives(self) -> bool:
+        return self.shell is None or self.shell.poll() is None
+
+    # Other processes
+
+    def popen(self, *args: Any, **params: Any) -> KronosPopen:
+        """Return a process in this node's namespace and virtual time, as Mininet's popen()."""
+        mncmd = params.pop("mncmd", ["mnexec", "-da", str(self.pid)])
+        if params.get("shell"):
+            os.environ.setdefault("SHELL", "/bin/bash")  # Mininet's popen reads it
+        return super().popen(*args, mncmd=[*mncmd, *self._tracer()], **params)  # type: ignore[misc, no-any-return]
+
+    def observe(self, *command: str) -> str:
+        """Run a command of the orchestrator's in this node's namespaces; no virtual time passes."""
+        enter = ["mnexec", "-a", str(self.pid)] if self.inNamespace else []
+        out, err, _status = errRun([*enter, *command])
+        return f"{out}{err}"
+
+    # The end
+
+    def endProcesses(self) -> None:
+        """End the shell and what it started; a frozen process only minds SIGKILL."""
+        try:
+            os.killpg(self.shell.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def terminate(self) -> None:
+        """End all of this node's processes and clean up after it."""
+        if self.shell:
+            pumps.disown(self.stdout.fileno())
+            if not self.kronos.stopped:
+                self.endProcesses()
+        self.cleanup()
+
+
+class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
+    """A host with a clock of its own: virtual time passes with the work that it does."""
+
+    def __init__(
+        self,
+        name: str,
+        *args: Any,
+        cpu_speed: float = 1.0,
+        counter: str = "auto",
+        kronos: Pump | None = None,
+        **params: Any,
+    ) -> None:
+        """name: of the host and of its logical process
+        cpu_speed: relative CPU speed, work per ns of virtual time ('inf': computation takes no time)
+        counter: what work is: 'instructions', 'cputime', 'free' (no work counts) or 'auto'
+        other parameters: as for Mininet's Host.
+        """  # noqa: D205, D400, D415
+        kronos = require_pump(self, name, kronos)
+        kronos.experiment.add_host(name, cpu_speed=check_speed(name, cpu_speed), counter=check_counter(name, counter))
+        super().__init__(name, *args, kronos=kronos, process=name, **params)
+
+    def endProcesses(self) -> None:
+        """End every task of the host, detached ones as well."""
+        self.kronos.experiment.kill_host(self.kronos_process)
+
+
+def require_pump(node: Any, name: str, kronos: Pump | None) -> Pump:
+    """Return the pump that KronosNet hands to its nodes; a plain Mininet has none."""
+    if kronos is None:
+        raise KronosError(
+            f"{name}: {type(node).__name__} works only in a KronosNet; "
+            "replace Mininet(...) by mininet_kronos.KronosNet(...)"
+        )
+    if not 0 < len(name) <= MAX_NAME:
+        raise ParameterError(f"node name '{name}' has {len(name)} characters; use 1 to {MAX_NAME}")
+    return kronos
+
+
+def check_speed(name: str, cpu_speed: Any) -> float:
+    """Return a relative CPU speed, or say what is wrong with it."""
+    try:
+        speed = float(cpu_speed)
+    except (TypeError, ValueError):
+        speed = math.nan
+    if not speed > 0:
+        raise ParameterError(f"{name}: cpu_speed {cpu_speed!r} must be a number above 0, or 'inf'")
+    return speed
+
+
+def check_counter(name: str, counter: Any) -> str:
+    """Return the name of a counter, or say which there are."""
+    if counter not in COUNTERS:
+        raise ParameterError(f"{name}: counter {counter!r} is unknown; use one of {', '.join(COUNTERS)}")
+    return str(counter)
+
+
+def check_pace(name: str, pace: Any) -> str:
+    """Return the name of a pace, or say which there are."""
+    if pace not in PACES:
+        raise ParameterError(f"{name}: pace {pace!r} is unknown; use one of {', '.join(PACES)}")
+    return str(pace)

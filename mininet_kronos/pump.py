@@ -1,0 +1,186 @@
+"""Let virtual time pass while Mininet waits for a descriptor.
+
+Mininet's methods block in read() or poll() until a command has answered. A frozen network never answers,
+so every such wait goes through a Pump, which runs rounds until the answer is there. Before the freeze it
+simply waits. Nodes, processes and the CLI share their net's pump; nothing here knows of them.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Protocol, Union
+
+from mininet_kronos.errors import KronosError
+
+if TYPE_CHECKING:
+    from mininet_kronos.experiment import Experiment
+
+MILLISECOND = 1_000_000
+MAX_ROUNDS = 1 << 30  # in one call
+READ_EVENTS = select.POLLIN | select.POLLPRI
+
+
+class HasFileno(Protocol):
+    """Something with a descriptor."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
+Descriptor = Union[int, HasFileno]
+
+
+def is_ready(fd: int, events: int = READ_EVENTS) -> bool:
+    """Tell whether a descriptor is ready now; looking also delivers what a pty holds back."""
+    poller = select.poll()
+    poller.register(fd, events)
+    return bool(poller.poll(0))
+
+
+class Pump:
+    """Runs an experiment's rounds for those who wait."""
+
+    def __init__(self, experiment: Experiment, directory: Path) -> None:
+        """directory: for logs and the like; goes with the net."""
+        self.experiment = experiment
+        self.directory = directory
+        self.timestep = MILLISECOND  # ns; set before the freeze
+        self.stopped = False
+        self._rounds = 64  # in one call: as many as take about a tenth of a second
+
+    @property
+    def frozen(self) -> bool:
+        """Whether time stands still but for the rounds that are asked for."""
+        return not self.stopped and self.experiment.frozen
+
+    @property
+    def now(self) -> int:
+        """Virtual time in ns since the freeze."""
+        return self.experiment.now
+
+    def progress(self, rounds: int) -> int:
+        """Run rounds of one timestep; return how many were done."""
+        self._require_frozen()
+        return self.experiment.progress(self.timestep, rounds)
+
+    def run(self, duration: int) -> None:
+        """Let exactly `duration` ns of virtual time pass; the last round may be a shorter one."""
+        rounds, rest = divmod(duration, self.timestep)
+        if rounds:
+            self.progress(rounds)
+        if rest:
+            self._require_frozen()
+            self.experiment.progress(rest, 1)
+
+    def wait(self, fd: int, timeout: int | None = None, alive: Callable[[], bool] | None = None) -> bool:
+        """Wait until a descriptor is readable; return False if it is not.
+
+        timeout: ns, of virtual time once frozen (None: without end)
+        alive: asked now and then whether waiting still makes sense
+        """
+        if is_ready(fd):
+            return True
+        if self.stopped:
+            raise KronosError("the network has been stopped; make a new KronosNet")
+        deadline = None if timeout is None else self._clock() + timeout
+        while True:
+            left = None if deadline is None else deadline - self._clock()
+            if left is not None and left <= 0:
+                return False
+            if self.frozen:
+                self._pump(fd, left)
+            else:
+                _sleep(fd, left)
+            if is_ready(fd):
+                return True
+            if alive and not alive():
+                return is_ready(fd)
+
+    def _clock(self) -> int:
+        return self.now if self.frozen else time.monotonic_ns()
+
+    def _pump(self, fd: int, left: int | None) -> None:
+        rounds = self._rounds if left is None else min(self._rounds, -(-left // self.timestep))
+        begin = time.monotonic()
+        done = self.experiment.progress(self.timestep, rounds, fd)
+        spent = time.monotonic() - begin
+        if done == self._rounds and spent < 0.05:
+            self._rounds = min(2 * self._rounds, MAX_ROUNDS)
+        elif spent > 0.2 and self._rounds > 1:
+            self._rounds //= 2
+
+    def _require_frozen(self) -> None:
+        if not self.frozen:
+            raise KronosError("virtual time is not frozen; call net.start() first")
+
+
+def _sleep(fd: int, left: int | None) -> None:
+    poller = select.poll()
+    poller.register(fd, READ_EVENTS)
+    poller.poll(1000 if left is None else min(1000, -(-left // MILLISECOND)))
+
+
+# Descriptors whose other end is in virtual time, and the pump that moves it.
+_pumps: dict[int, Pump] = {}
+
+
+def own(fd: int, pump: Pump) -> None:
+    """Say that what comes over a descriptor comes in virtual time."""
+    _pumps[fd] = pump
+
+
+def disown(fd: int) -> None:
+    """Forget a descriptor, before it is closed."""
+    _pumps.pop(fd, None)
+
+
+class Poller:
+    """select.poll() that lets virtual time pass if it watches something that is in virtual time.
+
+    Timeouts are then virtual as well. Takes the place of `poll` in mininet.util while a net is up, so that
+    pmonitor() works unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._events: dict[int, int] = {}
+
+    def register(self, fd: Descriptor, events: int = READ_EVENTS | select.POLLOUT) -> None:
+        """Watch a descriptor, as select.poll.register()."""
+        number = fd if isinstance(fd, int) else fd.fileno()
+        self._poll.register(number, events)
+        self._events[number] = events
+
+    modify = register
+
+    def unregister(self, fd: Descriptor) -> None:
+        """Stop watching a descriptor."""
+        number = fd if isinstance(fd, int) else fd.fileno()
+        self._poll.unregister(number)
+        del self._events[number]
+
+    def poll(self, timeout: float | None = None) -> list[tuple[int, int]]:
+        """Return (descriptor, events) pairs; waits up to `timeout` ms (None or negative: without end)."""
+        pump = next((_pumps[fd] for fd in self._events if fd in _pumps), None)
+        if pump is None or not pump.frozen:
+            return self._poll.poll(timeout)
+        ready = self._poll.poll(0)
+        if ready or timeout == 0:
+            return ready
+        with select.epoll() as both:
+            for fd, events in self._events.items():
+                both.register(fd, events)
+            endless = timeout is None or timeout < 0
+            pump.wait(both.fileno(), None if endless else round(float(timeout or 0) * MILLISECOND))
+        return self._poll.poll(0)
+
+
+def write_all(fd: int, data: bytes, pump: Pump) -> int:
+    """Write to a pipe as much as goes in without blocking; waits in virtual time for the first bytes."""
+    with select.epoll() as writable:
+        writable.register(fd, select.EPOLLOUT)
+        pump.wait(writable.fileno())
+    return os.write(fd, data[: select.PIPE_BUF])
