@@ -1,0 +1,232 @@
+"""Links whose frames travel in virtual time, with TCLink's parameters.
+
+Both ends are TAP devices; the engine carries the frames between them. Each direction is one FIFO server
+with the link's rate and a drop-tail queue, then the delay.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mininet.link import Intf, Link
+from mininet.log import info
+from mininet.util import quietRun
+
+from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
+from mininet_kronos.experiment import LinkParams
+from mininet_kronos.node import KronosNodeMixin
+from mininet_kronos.units import parse_bandwidth, parse_count, parse_delay, parse_percentage
+
+if TYPE_CHECKING:
+    from mininet_kronos.pump import Pump
+
+MAX_NAME = 15  # characters of an interface's name
+MAX_QUEUE = 1000  # frames, where max_queue_size is not given; TCLink's default as well
+MODEL = ("bw", "delay", "jitter", "loss", "max_queue_size")
+NOT_MODELLED = ("speedup", "latency_ms", "enable_ecn", "enable_red")  # of TCLink's
+
+TUN_DEVICE = "/dev/net/tun"
+TUNSETIFF = 0x400454CA
+IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
+
+
+def link_params(params: dict[str, Any], name: str = "link") -> LinkParams:
+    """Return one direction's model from TCLink-style parameters; others are ignored.
+
+    bw: Mbit/s; delay, jitter: text with a unit; loss: %; max_queue_size: frames. Raises ParameterError.
+    """
+    for key in NOT_MODELLED:
+        if params.get(key):
+            raise ParameterError(f"{name}: {key} is not part of KronosLink's model; leave it out")
+    rate = parse_bandwidth(params.get("bw"), f"{name}: bw")
+    size = params.get("max_queue_size")
+    default = MAX_QUEUE if rate else 0
+    return LinkParams(
+        bw_bps=rate,
+        delay_ns=parse_delay(params.get("delay"), f"{name}: delay"),
+        jitter_ns=parse_delay(params.get("jitter"), f"{name}: jitter"),
+        loss=parse_percentage(params.get("loss"), f"{name}: loss"),
+        max_queue=default if size is None else parse_count(size, f"{name}: max_queue_size"),
+    )
+
+
+def check_interface_name(name: str) -> None:
+    """Raise ParameterError for a name that the kernel would refuse."""
+    if len(name) > MAX_NAME:
+        raise ParameterError(
+            f"interface name '{name}' has {len(name)} characters, the kernel takes {MAX_NAME}; "
+            "give the node a shorter name"
+        )
+
+
+class KronosIntf(Intf):  # type: ignore[misc]
+    """One end of a KronosLink; what it sends is shaped by its own parameters."""
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        self.model: dict[str, Any] = {}
+        self._made = False
+        super().__init__(*args, **params)
+        self._made = True
+
+    def config(self, **params: Any) -> dict[str, Any]:
+        """Configure the end, as Intf.config(), and what it sends, from now on.
+
+        bw, delay, jitter, loss, max_queue_size: as for KronosLink; those that are not given stay.
+        """
+        model = {key: value for key, value in params.items() if key in MODEL}
+        rest = {key: value for key, value in params.items() if key not in MODEL}
+        wanted = {**self.model, **model}
+        parsed = link_params({**rest, **wanted}, self.name)
+        if model and isinstance(self.link, KronosLink):
+            self.link.setModel(self, parsed)
+        self.model = wanted
+        result: dict[str, Any] = {}
+        if rest or not self._made:
+            result = super().config(**rest)
+        return result
+
+    def updateIP(self) -> str | None:
+        """Return the current IP address. No virtual time passes."""
+        addresses = self._ipMatchRegex.findall(self.node.observe("ifconfig", self.name))
+        self.ip = addresses[0] if addresses else None
+        return self.ip
+
+    def status(self) -> str:
+        """Return 'OK' if the interface exists, else 'MISSING'."""
+        links = self.node.observe("ip", "-o", "link", "show")
+        return "OK" if f" {self.name}:" in links else "MISSING"
+
+    def delete(self) -> None:
+        """Delete the interface."""
+        if self.node.shell and not self.node.kronos.stopped:
+            self.node.observe("ip", "link", "del", self.name)
+        self.node.delIntf(self)
+        self.link = None
+
+
+class KronosLink(Link):  # type: ignore[misc]
+    """A link in virtual time between two nodes of a KronosNet."""
+
+    def __init__(
+        self,
+        node1: Any,
+        node2: Any,
+        port1: int | None = None,
+        port2: int | None = None,
+        intfName1: str | None = None,
+        intfName2: str | None = None,
+        params1: dict[str, Any] | None = None,
+        params2: dict[str, Any] | None = None,
+        **params: Any,
+    ) -> None:
+        """bw: Mbit/s, no limit if left out
+        delay, jitter: one way, such as '5ms'; jitter is the standard deviation of a normal distribution
+        loss: %
+        max_queue_size: frames that wait or are being sent (1000 if there is a bw)
+        params1, params2: these for one direction only: what node1 sends, what node2 sends
+        other parameters: as for Mininet's Link.
+        """  # noqa: D205, D400, D415
+        nodes = (node1, node2)
+        for node in nodes:
+            if not isinstance(node, KronosNodeMixin):
+                raise KronosError(
+                    f"{node}: {type(node).__name__} is outside virtual time and cannot have a KronosLink; "
+                    "use KronosNet with its own host and switch classes"
+                )
+        self.kronos: Pump = node1.kronos
+        self._id: int | None = None
+        ends = [dict(params1 or {}), dict(params2 or {})]
+        names = []
+        for node, end, port, name in zip(nodes, ends, (port1, port2), (intfName1, intfName2)):
+            end["port"] = end.get("port", node.newPort()) if port is None else port
+            names.append(name or self.intfName(node, end["port"]))
+        if node1 is node2 and ends[0]["port"] == ends[1]["port"]:
+            raise ParameterError(f"{node1} cannot have a link to itself; name two different nodes")
+        self._models = []
+        for end, name in zip(ends, names):
+            check_interface_name(name)
+            self._models.append(link_params({**end, **params}, name))
+        self._taps: list[int] = []
+        params.setdefault("cls1", KronosIntf)
+        params.setdefault("cls2", KronosIntf)
+        try:
+            super().__init__(
+                node1, node2, intfName1=names[0], intfName2=names[1],
+                params1=ends[0], params2=ends[1], fast=False, **params
+            )  # fmt: skip
+            self._add()
+        finally:
+            for tap in self._taps:
+                os.close(tap)
+
+    def makeIntfPair(self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any) -> None:
+        """Make the two TAP devices, still outside their nodes."""
+        for name, address in ((intfname1, addr1), (intfname2, addr2)):
+            self._taps.append(open_tap(name))
+            keep_quiet(name)  # what moves to a host's namespace starts afresh there
+            if address:
+                quietRun(["ip", "link", "set", "dev", name, "address", address])
+
+    def _add(self) -> None:
+        """Hand both ends to the engine."""
+        ends = [
+            (tap, intf.node.kronos_process, intf.name)
+            for tap, intf in zip(self._taps, (self.intf1, self.intf2))
+        ]
+        self._id = self.kronos.experiment.add_link(ends[0], ends[1], *self._models)
+        bw = self._models[0].bw_bps
+        info(f"({bw / 1e6:g}Mbit) " if bw else "")
+
+    @property
+    def kronos_link(self) -> int:
+        """The link's id in the experiment; direction 0 is what intf1 sends."""
+        if self._id is None:
+            raise KronosError(f"{self} is not up")
+        return self._id
+
+    def setModel(self, intf: KronosIntf, model: LinkParams) -> None:
+        """Let what an end sends travel by another model from now on."""
+        if self._id is None:  # being made
+            return
+        direction = 0 if intf is self.intf1 else 1
+        self.kronos.experiment.set_link(self._id, direction, model)
+        self._models[direction] = model
+
+    @property
+    def delays(self) -> tuple[int, int]:
+        """One-way delays in ns: what intf1 sends, what intf2 sends."""
+        return self._models[0].delay_ns, self._models[1].delay_ns
+
+
+def open_tap(name: str) -> int:
+    """Make a TAP device; return its descriptor. The device goes when the last descriptor is closed."""
+    try:
+        tap = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        raise MissingProgramError(
+            f"{TUN_DEVICE}: {problem.strerror}; load the module with: modprobe tun"
+        ) from problem
+    try:
+        request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)
+        fcntl.ioctl(tap, TUNSETIFF, request)
+    except OSError as problem:
+        os.close(tap)
+        if problem.errno == errno.EBUSY:
+            raise KronosError(
+                f"interface {name} exists already; stop the Mininet that uses it, "
+                "or run 'kronos clean' if that one has crashed"
+            ) from problem
+        raise KronosError(f"cannot make interface {name}: {problem.strerror}; is this run by root?") from problem
+    return tap
+
+
+def keep_quiet(name: str) -> None:
+    """Keep an interface of this namespace from sending IPv6 messages of its own."""
+    switch = Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
+    if switch.exists():
+        switch.write_text("1")
