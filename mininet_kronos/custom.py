@@ -1,0 +1,56 @@
+"""For `mn --custom`: Mininet's command with hosts, switches, links and a controller in virtual time.
+
+mn executes this file and takes over every name that it defines, so it defines nothing else. Loaded
+without further options it makes the whole network virtual.
+"""
+
+import sys as _sys
+
+import mininet.log as _log
+
+from mininet_kronos.cli import KronosCLI as CLI  # noqa: F401
+from mininet_kronos.controller import KronosRyu as _KronosRyu
+from mininet_kronos.errors import KronosError as _KronosError
+from mininet_kronos.link import KronosLink as _KronosLink
+from mininet_kronos.net import KronosNet as _KronosNet
+from mininet_kronos.node import KronosHost as _KronosHost
+from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
+from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
+
+hosts = {"kronos": _KronosHost, "proc": _KronosHost}
+switches = {
+    "kronosovs": _KronosOVSSwitch,
+    "default": _KronosOVSSwitch,
+    "ovs": _KronosOVSSwitch,
+    "ovsk": _KronosOVSSwitch,
+    "ovsbr": _KronosOVSBridge,
+}
+controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu}
+LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
+
+
+def findController(*_args):  # noqa: N802
+    """Return mn's default controller."""
+    return _KronosRyu
+
+
+class Mininet(_KronosNet):
+    """KronosNet for mn: an error is one line and an exit status."""
+
+    def __init__(self, *args, **params):  # noqa: D107
+        self._or_exit(super().__init__, *args, **params)
+
+    def start(self):
+        """Start the network."""
+        self._or_exit(super().start)
+
+    @staticmethod
+    def _or_exit(method, *args, **params):
+        try:
+            method(*args, **params)
+        except _KronosError as problem:
+            _log.error(f"*** Error: {problem}\n")
+            _sys.exit(1)
+
+
+MininetWithControlNet = Mininet

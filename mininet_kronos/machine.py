@@ -1,0 +1,98 @@
+"""What a network needs from the machine: checked before anything is changed, and by `kronos doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Callable
+
+from mininet_kronos import explain_missing
+from mininet_kronos.errors import KronosError, MissingProgramError
+
+PACKAGES = {  # Debian's, by program
+    "mnexec": "mininet",
+    "ifconfig": "net-tools",
+    "ip": "iproute2",
+    "ovs-vsctl": "openvswitch-switch",
+    "ovs-vswitchd": "openvswitch-switch",
+    "ovsdb-server": "openvswitch-switch",
+}
+TUN = Path("/dev/net/tun")
+
+
+def check_root() -> str:
+    """Return a line if this is root; raise KronosError if not."""
+    if os.geteuid() != 0:
+        raise KronosError("a network needs root; run the same command with sudo")
+    return "running as root"
+
+
+def check_programs() -> str:
+    """Return a line if all programs are there; raise MissingProgramError if not."""
+    for program, package in PACKAGES.items():
+        if not shutil.which(program):
+            raise MissingProgramError(f"{program} is not installed; run: apt-get install {package}")
+    return "the programs of Mininet and Open vSwitch are installed"
+
+
+def check_tun() -> str:
+    """Return a line if TAP devices can be made; raise MissingProgramError if not."""
+    if not TUN.exists():
+        raise MissingProgramError(f"{TUN} does not exist; load the module with: modprobe tun")
+    return f"{TUN} is there"
+
+
+def check_ryu() -> str:
+    """Return a line if Ryu is installed; raise MissingProgramError if not."""
+    if importlib.util.find_spec("ryu") is None:
+        raise MissingProgramError(
+            f"Ryu is not installed for {sys.executable}; run make setup, and use .venv/bin/python"
+        )
+    return "Ryu is installed"
+
+
+def check_mininet() -> str:
+    """Return a line if Mininet can be imported; raise MissingProgramError if not."""
+    try:
+        from mininet.net import VERSION
+    except ModuleNotFoundError as problem:
+        explain_missing(problem)
+        raise
+    return f"Mininet {VERSION} can be imported"
+
+
+def check_engine() -> str:
+    """Start the engine and return what its self-test chose; raise KronosError if it cannot start."""
+    from mininet_kronos.experiment import Experiment
+
+    experiment = Experiment()
+    experiment.initialize()
+    try:
+        return f"engine: {experiment.mechanisms}"
+    finally:
+        experiment.stop()
+
+
+def check_machine() -> None:
+    """Raise KronosError, naming the fix, if this machine cannot run a net; changes nothing."""
+    for check in (check_root, check_programs, check_tun):
+        check()
+
+
+def examine() -> int:
+    """Print what works and how to fix what does not; return 0 if a network can run, else 1."""
+    failed = 0
+    checks: tuple[Callable[[], str], ...] = (
+        check_root, check_programs, check_mininet, check_ryu, check_tun, check_engine,
+    )  # fmt: skip
+    for check in checks:
+        try:
+            print(f"ok       {check()}")
+        except KronosError as problem:
+            failed += 1
+            print(f"PROBLEM  {problem}")
+    print("this machine can run networks in virtual time" if not failed else f"problems: {failed}")
+    return 1 if failed else 0

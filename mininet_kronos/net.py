@@ -1,0 +1,300 @@
+"""KronosNet: the topology-level controller. It brings a network up, freezes it, and steps it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import random
+import select
+import shlex
+import shutil
+from contextlib import contextmanager
+from typing import Any, Iterator
+
+import mininet.util
+from mininet.log import info, warn
+from mininet.net import Mininet
+from mininet.util import macColonHex
+
+from mininet_kronos.clean import make_directory
+from mininet_kronos.controller import KronosRyu
+from mininet_kronos.errors import (
+    ControllerError,
+    KronosError,
+    ParameterError,
+    UnknownNodeError,
+)
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name, link_params
+from mininet_kronos.machine import check_machine, check_ryu
+from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
+from mininet_kronos.ovs import PrivateOVS
+from mininet_kronos.pump import MILLISECOND, Poller, Pump
+from mininet_kronos.switch import PROCESS, KronosOVSSwitch
+from mininet_kronos.units import format_duration, parse_count, parse_duration
+
+MAX_TIMESTEP = MILLISECOND  # of those chosen by ourselves
+CONNECT_TIMEOUT = 60  # s of real time
+
+
+def check_topo(topo: Any) -> None:
+    """Raise ParameterError for what a topology asks in vain; parameters of classes are checked later."""
+    for node in topo.nodes():
+        wanted = topo.nodeInfo(node)
+        if "cpu_speed" in wanted:
+            check_speed(node, wanted["cpu_speed"])
+        if "counter" in wanted:
+            check_counter(node, wanted["counter"])
+    for _src, _dst, wanted in topo.links(withInfo=True):
+        for end in "1", "2":
+            name = wanted.get(f"intfName{end}") or f"{wanted[f'node{end}']}-eth{wanted[f'port{end}']}"
+            check_interface_name(name)
+            link_params({**(wanted.get(f"params{end}") or {}), **wanted}, name)
+
+
+class KronosNet(Mininet):  # type: ignore[misc]
+    """A Mininet in virtual time.
+
+    start() brings it up in real time and freezes it; after that, virtual time passes only in run(),
+    progress() and while a command of a node is waited for.
+    """
+
+    _live: KronosNet | None = None  # one at a time
+
+    def __init__(
+        self,
+        topo: Any = None,
+        switch: Any = KronosOVSSwitch,
+        host: Any = KronosHost,
+        controller: Any = KronosRyu,
+        link: Any = KronosLink,
+        intf: Any = KronosIntf,
+        build: bool = True,
+        *args: Any,
+        timestep: str | float | None = None,
+        seed: int = 0,
+        epoch: float | None = None,
+        waitConnected: bool | float | None = None,
+        **params: Any,
+    ) -> None:
+        """timestep: of a round, such as '100us' (None: the smallest link delay, at most 1 ms)
+        seed: of all random generators: jitter, loss, MAC addresses
+        epoch: what CLOCK_REALTIME shows at the freeze, in seconds since 1970 (None: goes on from now)
+        waitConnected: seconds that switches may take to connect, in real time (None, True: 60 and then fail)
+        other parameters: as for Mininet.
+        """  # noqa: D205, D400, D415
+        self._timestep = None if timestep is None else parse_duration(timestep, "timestep")
+        if self._timestep == 0:
+            raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
+        seed = parse_count(seed, "seed", least=0)
+        self._check_params(epoch, params)
+        if topo is not None:
+            check_topo(topo)
+        check_machine()
+        if controller is KronosRyu:
+            check_ryu()
+        if KronosNet._live:
+            raise KronosError("there is a KronosNet already; call its stop() first")
+
+        self._random = random.Random(seed)
+        self._started = False
+        self._warned_late = False
+        self.ovs: PrivateOVS | None = None
+        timed = not isinstance(waitConnected, bool) and waitConnected
+        super().__init__(topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params)
+        self._initialize(seed, epoch)
+        if topo is not None and build:
+            self.build()
+
+    @staticmethod
+    def _check_params(epoch: Any, params: dict[str, Any]) -> None:
+        if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, (int, float)) or epoch < 0):
+            raise ParameterError(f"epoch {epoch!r} must be a number of seconds since 1970")
+        for name, why in (
+            ("xterms", "a terminal would stand still between rounds; use the CLI"),
+            ("inNamespace", "switches share one Open vSwitch in the root namespace"),
+            ("autoPinCpus", "hosts share the engine's CPU; use a host's cpu_speed"),
+        ):
+            if params.get(name):
+                raise ParameterError(f"KronosNet has no {name}: {why}")
+
+    # The five stages
+
+    def _initialize(self, seed: int, epoch: float | None) -> None:
+        """Stage 1: start the engine. From here on there is something to clean up."""
+        directory = make_directory(os.getpid())
+        self.experiment = Experiment(seed=seed, epoch=epoch)
+        self.pump = Pump(self.experiment, directory)
+        try:
+            self.experiment.initialize()
+        except BaseException:
+            shutil.rmtree(directory)
+            raise
+        KronosNet._live = self
+        self._owner = os.getpid()
+        atexit.register(self.stop)
+        mininet.util.poll = Poller  # pmonitor()'s
+        self.experiment.on_abort(f"rm -rf {shlex.quote(str(directory))}")
+
+    def build(self) -> None:
+        """Stage 2: make nodes and links."""
+        with self._stop_on_failure():
+            super().build()
+
+    def start(self) -> None:
+        """Build if needed, start controllers and switches, and freeze (stages 2 and 3)."""
+        if self._started:
+            return
+        with self._stop_on_failure():
+            super().start()
+            self._require_connections()
+            self.pump.timestep = self._choose_timestep()
+            info(f"*** Freezing (timestep {format_duration(self.pump.timestep)})\n")
+            self.experiment.synchronize_and_freeze()
+            self._started = True
+
+    def run(self, duration: Any, *args: Any, **params: Any) -> Any:
+        """Stage 4: let virtual time pass, such as run('10s') or run(10).
+
+        With a function it is Mininet's run(): start, call the function, stop.
+        """
+        if callable(duration):
+            return super().run(duration, *args, **params)
+        self.pump.run(parse_duration(duration))
+        return None
+
+    def progress(self, rounds: int = 1) -> int:
+        """Stage 4: run rounds of one timestep each; return how many were done."""
+        return self.pump.progress(parse_count(rounds, "rounds", least=0))
+
+    def stop(self) -> None:
+        """Stage 5: end everything, and leave nothing behind. Does nothing the second time."""
+        if self.pump.stopped or os.getpid() != self._owner:
+            return
+        self.pump.stopped = True
+        atexit.unregister(self.stop)
+        mininet.util.poll = select.poll
+        KronosNet._live = None
+        try:
+            self.experiment.stop()
+            super().stop()
+        finally:
+            if self.ovs:
+                self.ovs.stop()
+            shutil.rmtree(self.pump.directory, ignore_errors=True)
+
+    @contextmanager
+    def _stop_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
+
+    # Time
+
+    @property
+    def now(self) -> int:
+        """Virtual time in ns since the freeze."""
+        return self.experiment.now
+
+    @property
+    def timestep(self) -> int:
+        """The timestep of a round in ns."""
+        return self.pump.timestep if self._started else self._choose_timestep()
+
+    def _choose_timestep(self) -> int:
+        delays = [delay for link in self.links for delay in getattr(link, "delays", ())]
+        chosen = self._timestep or min([MAX_TIMESTEP, *(delay for delay in delays if delay)])
+        late = [str(link) for link in self.links if min(getattr(link, "delays", (chosen,))) < chosen]
+        if late and not self._warned_late:
+            self._warned_late = True
+            others = f" and {len(late) - 1} more" if len(late) > 1 else ""
+            warn(
+                f"*** {late[0]}{others}: delay below the timestep of {format_duration(chosen)}; "
+                "frames arrive at the end of the round (choose a smaller timestep, or give links a delay)\n"
+            )
+        return chosen
+
+    # What Mininet calls while it builds
+
+    def addHost(self, name: str, cls: Any = None, **params: Any) -> Any:
+        """Add a host, as Mininet's addHost()."""
+        if name == PROCESS:
+            raise ParameterError(f"'{PROCESS}' is the name of the switches' process; name the host otherwise")
+        return self._inside(super().addHost(name, cls, **{"kronos": self.pump, **params}), self.hosts)
+
+    def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
+        """Add a switch, as Mininet's addSwitch(); the first one starts the net's Open vSwitch."""
+        if not self.ovs:
+            self.ovs = PrivateOVS(self.experiment)
+            self.ovs.start()
+        return self._inside(super().addSwitch(name, cls, **{"kronos": self.pump, **params}), self.switches)
+
+    def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
+        """Add a controller, as Mininet's addController()."""
+        if isinstance(name, str):
+            params["kronos"] = self.pump
+        node = super().addController(name, controller, **params)
+        return node if node is None else self._inside(node, self.controllers)
+
+    def _inside(self, node: Any, nodes: list[Any]) -> Any:
+        """Refuse a node that would live in real time."""
+        if isinstance(node, KronosNodeMixin):
+            return node
+        nodes.remove(node)
+        del self.nameToNode[node.name]
+        node.terminate()
+        raise ParameterError(
+            f"{node.name}: {type(node).__name__} is outside virtual time; use KronosHost, KronosOVSSwitch "
+            "or KronosRyu (the defaults), or a class with KronosNodeMixin"
+        )
+
+    def getNodeByName(self, *names: str) -> Any:
+        """Return the node, or the list of nodes, with these names."""
+        nodes = [self[name] for name in names]
+        return nodes[0] if len(nodes) == 1 else nodes
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.nameToNode:
+            raise UnknownNodeError(f"there is no node '{name}'; there are {', '.join(self.nameToNode) or 'none'}")
+        return self.nameToNode[name]
+
+    def randMac(self) -> str:
+        """Return a MAC address; the seed decides which ones come."""
+        return str(macColonHex(self._random.getrandbits(48) & 0xFCFFFFFFFFFF | 0x020000000000))
+
+    def _require_connections(self) -> None:
+        """Wait, in real time, until every switch has its controller."""
+        if self.waitConn or not self.controllers or not self.switches:
+            return
+        if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.1):
+            said = [c.lastWords() for c in self.controllers if isinstance(c, KronosRyu)]
+            raise ControllerError(
+                f"switches are not connected after {CONNECT_TIMEOUT} s; the controller's last words: {' '.join(said)}"
+            )
+
+    # Mininet's tools that wait
+
+    def monitor(self, hosts: Any = None, timeoutms: float = -1) -> Iterator[tuple[Any, str | None]]:
+        """Yield (host, line) as hosts write lines, as Mininet's monitor(); the timeout is virtual."""
+        byDescriptor = {host.stdout.fileno(): host for host in hosts or self.hosts}
+        poller = Poller()
+        for fd in byDescriptor:
+            poller.register(fd, select.POLLIN)
+        while True:
+            ready = poller.poll(timeoutms)
+            for fd, _events in ready:
+                line = byDescriptor[fd].readline()
+                if line is not None:
+                    yield byDescriptor[fd], line
+            if not ready and timeoutms >= 0:
+                yield None, None
+
+    def interact(self) -> None:
+        """Start, run our command line, stop."""
+        from mininet_kronos.cli import KronosCLI
+
+        self.start()
+        KronosCLI(self)
+        self.stop()
