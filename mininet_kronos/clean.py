@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
-PREFIX = "kronos-net-"  # of a net's directory: then the orchestrator's pid
+from mininet_kronos.machine import check_root
+from mininet_kronos.ovs import RUN_DIRECTORY, clean_left_behind
+
+PREFIX = "net-"  # of a net's directory: then the orchestrator's pid
 
 
 def make_directory(pid: int) -> Path:
     """Make a net's directory for logs and the like."""
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-"))
+    RUN_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-", dir=RUN_DIRECTORY))
 
 
 def clean() -> int:
-    """Remove directories of nets whose orchestrator is gone; return 0."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = re.match(rf"{PREFIX}(\d+)-", directory.name)
-        if owner and not Path("/proc", owner[1]).exists():
+    """Remove what nets have left whose orchestrator is gone; return 0."""
+    check_root()
+    removed = clean_left_behind()
+    for directory in RUN_DIRECTORY.glob(f"{PREFIX}*-*"):
+        pid = directory.name[len(PREFIX) :].partition("-")[0]
+        if not Path("/proc", pid).exists():
             shutil.rmtree(directory, ignore_errors=True)
-            print(f"removed {directory}")
+            removed.append(directory)
+    for directory in removed:
+        print(f"removed {directory}")
     return 0

@@ -20,7 +20,7 @@ SLICE = 100  # ms of a command's time between looks at the keyboard
 class KronosCLI(CLI):  # type: ignore[misc]
     """CLI whose commands run rounds until they end, with verbs for virtual time."""
 
-    helpStr = CLI.helpStr + (
+    helpStr = CLI.helpStr + (  # noqa: N815
         "The network is frozen; virtual time passes while a command runs, and with\n"
         "  mininet> run 5s\n"
         "  mininet> step 10ms\n\n"
@@ -36,8 +36,9 @@ class KronosCLI(CLI):  # type: ignore[misc]
 
     def do_run(self, line: str) -> None:
         """Let virtual time pass.
+
         Usage: run 5s
-        """  # noqa: D205, D400, D415
+        """
         if not line:
             error("usage: run <duration>, for example: run 5s\n")
             return
@@ -46,8 +47,9 @@ class KronosCLI(CLI):  # type: ignore[misc]
 
     def do_step(self, line: str) -> None:
         """Let virtual time pass, one round by default.
+
         Usage: step [10ms]
-        """  # noqa: D205, D400, D415
+        """
         if line:
             self.mn.run(line)
         else:
@@ -56,8 +58,9 @@ class KronosCLI(CLI):  # type: ignore[misc]
 
     def do_time(self, line: str) -> None:
         """Tell virtual time, or measure how long a command takes.
+
         Usage: time [command]
-        """  # noqa: D205, D400, D415
+        """
         if not line:
             output(f"virtual time: {format_duration(self.mn.now)}\n")
             return

@@ -7,8 +7,9 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import TYPE_CHECKING, Any
 
 from mininet.node import Controller
 
@@ -40,13 +41,15 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
         kronos: Pump | None = None,
         **params: Any,
     ) -> None:
-        """args, apps: Ryu applications, as module names or files; the default is our learning switch
+        """Make the controller; it starts with the network.
+
+        args, apps: Ryu applications, as module names or files; the default is our learning switch
         pace: 'instant' (answers in zero virtual time) or 'dilated' (its computation takes time)
         cpu_speed, counter: if dilated, as for KronosHost
         port: TCP port where switches find it
         ryuArgs: more arguments of ryu-manager's
         other parameters: as for Mininet's Controller.
-        """  # noqa: D205, D400, D415
+        """
         kronos = require_pump(self, name, kronos)
         chosen = [*args, *([apps] if isinstance(apps, str) else apps)]
         self.apps = [check_app(app) for app in chosen] or [LEARNING_SWITCH]
@@ -90,7 +93,8 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
                 raise ControllerError(f"{self.name}: Ryu ended at once: {self.lastWords()}")
             if time.monotonic() > deadline:
                 raise ControllerError(
-                    f"{self.name}: Ryu does not listen on port {self.port} after {timeout:g} s: {self.lastWords()}"
+                    f"{self.name}: Ryu does not listen on port {self.port} after {timeout:g} s: "
+                    f"{self.lastWords()}"
                 )
             time.sleep(0.05)
 

@@ -5,10 +5,10 @@ without further options it makes the whole network virtual.
 """
 
 import sys as _sys
+from typing import Any as _Any
 
 import mininet.log as _log
 
-from mininet_kronos.cli import KronosCLI as CLI  # noqa: F401
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
@@ -29,7 +29,7 @@ controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu}
 LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
 
 
-def findController(*_args):  # noqa: N802
+def findController(*_args: _Any) -> _Any:
     """Return mn's default controller."""
     return _KronosRyu
 
@@ -37,15 +37,15 @@ def findController(*_args):  # noqa: N802
 class Mininet(_KronosNet):
     """KronosNet for mn: an error is one line and an exit status."""
 
-    def __init__(self, *args, **params):  # noqa: D107
+    def __init__(self, *args: _Any, **params: _Any) -> None:
         self._or_exit(super().__init__, *args, **params)
 
-    def start(self):
+    def start(self) -> None:
         """Start the network."""
         self._or_exit(super().start)
 
     @staticmethod
-    def _or_exit(method, *args, **params):
+    def _or_exit(method: _Any, *args: _Any, **params: _Any) -> None:
         try:
             method(*args, **params)
         except _KronosError as problem:

@@ -124,13 +124,15 @@ class KronosLink(Link):  # type: ignore[misc]
         params2: dict[str, Any] | None = None,
         **params: Any,
     ) -> None:
-        """bw: Mbit/s, no limit if left out
+        """Make the link.
+
+        bw: Mbit/s, no limit if left out
         delay, jitter: one way, such as '5ms'; jitter is the standard deviation of a normal distribution
         loss: %
         max_queue_size: frames that wait or are being sent (1000 if there is a bw)
         params1, params2: these for one direction only: what node1 sends, what node2 sends
         other parameters: as for Mininet's Link.
-        """  # noqa: D205, D400, D415
+        """
         nodes = (node1, node2)
         for node in nodes:
             if not isinstance(node, KronosNodeMixin):
@@ -164,7 +166,9 @@ class KronosLink(Link):  # type: ignore[misc]
             for tap in self._taps:
                 os.close(tap)
 
-    def makeIntfPair(self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any) -> None:
+    def makeIntfPair(
+        self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any
+    ) -> None:
         """Make the two TAP devices, still outside their nodes."""
         for name, address in ((intfname1, addr1), (intfname2, addr2)):
             self._taps.append(open_tap(name))
@@ -221,7 +225,9 @@ def open_tap(name: str) -> int:
                 f"interface {name} exists already; stop the Mininet that uses it, "
                 "or run 'kronos clean' if that one has crashed"
             ) from problem
-        raise KronosError(f"cannot make interface {name}: {problem.strerror}; is this run by root?") from problem
+        raise KronosError(
+            f"cannot make interface {name}: {problem.strerror}; is this run by root?"
+        ) from problem
     return tap
 
 

@@ -8,8 +8,9 @@ import random
 import select
 import shlex
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 import mininet.util
 from mininet.log import info, warn
@@ -77,12 +78,14 @@ class KronosNet(Mininet):  # type: ignore[misc]
         waitConnected: bool | float | None = None,
         **params: Any,
     ) -> None:
-        """timestep: of a round, such as '100us' (None: the smallest link delay, at most 1 ms)
+        """Start the engine and, if there is a topology, build the network.
+
+        timestep: of a round, such as '100us' (None: the smallest link delay, at most 1 ms)
         seed: of all random generators: jitter, loss, MAC addresses
         epoch: what CLOCK_REALTIME shows at the freeze, in seconds since 1970 (None: goes on from now)
         waitConnected: seconds that switches may take to connect, in real time (None, True: 60 and then fail)
         other parameters: as for Mininet.
-        """  # noqa: D205, D400, D415
+        """
         self._timestep = None if timestep is None else parse_duration(timestep, "timestep")
         if self._timestep == 0:
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
@@ -100,15 +103,18 @@ class KronosNet(Mininet):  # type: ignore[misc]
         self._started = False
         self._warned_late = False
         self.ovs: PrivateOVS | None = None
+        self._environment: dict[str, str | None] = {}
         timed = not isinstance(waitConnected, bool) and waitConnected
-        super().__init__(topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params)
+        super().__init__(
+            topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params
+        )
         self._initialize(seed, epoch)
         if topo is not None and build:
             self.build()
 
     @staticmethod
     def _check_params(epoch: Any, params: dict[str, Any]) -> None:
-        if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, (int, float)) or epoch < 0):
+        if epoch is not None and not (isinstance(epoch, (int, float)) and epoch >= 0):
             raise ParameterError(f"epoch {epoch!r} must be a number of seconds since 1970")
         for name, why in (
             ("xterms", "a terminal would stand still between rounds; use the CLI"),
@@ -154,7 +160,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
             self._started = True
 
     def run(self, duration: Any, *args: Any, **params: Any) -> Any:
-        """Stage 4: let virtual time pass, such as run('10s') or run(10).
+        """Stage 4: let virtual time pass, such as '10s' or 10.
 
         With a function it is Mininet's run(): start, call the function, stop.
         """
@@ -179,8 +185,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
             self.experiment.stop()
             super().stop()
         finally:
-            if self.ovs:
-                self.ovs.stop()
+            self._stopOVS()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
 
     @contextmanager
@@ -219,24 +224,41 @@ class KronosNet(Mininet):  # type: ignore[misc]
     # What Mininet calls while it builds
 
     def addHost(self, name: str, cls: Any = None, **params: Any) -> Any:
-        """Add a host, as Mininet's addHost()."""
+        """Add a host, as in Mininet."""
         if name == PROCESS:
             raise ParameterError(f"'{PROCESS}' is the name of the switches' process; name the host otherwise")
         return self._inside(super().addHost(name, cls, **{"kronos": self.pump, **params}), self.hosts)
 
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
-        """Add a switch, as Mininet's addSwitch(); the first one starts the net's Open vSwitch."""
+        """Add a switch, as in Mininet; the first one starts the net's Open vSwitch."""
         if not self.ovs:
-            self.ovs = PrivateOVS(self.experiment)
-            self.ovs.start()
+            self._startOVS()
         return self._inside(super().addSwitch(name, cls, **{"kronos": self.pump, **params}), self.switches)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
-        """Add a controller, as Mininet's addController()."""
+        """Add a controller, as in Mininet."""
         if isinstance(name, str):
             params["kronos"] = self.pump
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
+
+    def _startOVS(self) -> None:
+        """Start the net's own Open vSwitch as a logical process, and let ovs-vsctl and the like find it."""
+        self.experiment.add_host(PROCESS, pace="instant")
+        self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
+        self.ovs.start()
+        self.experiment.on_abort(self.ovs.cleanup_command)
+        self._environment = {name: os.environ.get(name) for name in self.ovs.env}
+        os.environ.update(self.ovs.env)
+
+    def _stopOVS(self) -> None:
+        for name, value in self._environment.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if self.ovs:
+            self.ovs.stop()
 
     def _inside(self, node: Any, nodes: list[Any]) -> Any:
         """Refuse a node that would live in real time."""
@@ -257,7 +279,9 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.nameToNode:
-            raise UnknownNodeError(f"there is no node '{name}'; there are {', '.join(self.nameToNode) or 'none'}")
+            raise UnknownNodeError(
+                f"there is no node '{name}'; there are {', '.join(self.nameToNode) or 'none'}"
+            )
         return self.nameToNode[name]
 
     def randMac(self) -> str:
@@ -271,13 +295,14 @@ class KronosNet(Mininet):  # type: ignore[misc]
         if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.1):
             said = [c.lastWords() for c in self.controllers if isinstance(c, KronosRyu)]
             raise ControllerError(
-                f"switches are not connected after {CONNECT_TIMEOUT} s; the controller's last words: {' '.join(said)}"
+                f"switches are not connected after {CONNECT_TIMEOUT} s; "
+                f"the controller's last words: {' '.join(said)}"
             )
 
     # Mininet's tools that wait
 
     def monitor(self, hosts: Any = None, timeoutms: float = -1) -> Iterator[tuple[Any, str | None]]:
-        """Yield (host, line) as hosts write lines, as Mininet's monitor(); the timeout is virtual."""
+        """Yield (host, line) as hosts write lines, as in Mininet; the timeout is virtual."""
         byDescriptor = {host.stdout.fileno(): host for host in hosts or self.hosts}
         poller = Poller()
         for fd in byDescriptor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -31,12 +32,21 @@ class KronosNodeMixin:
     kronos: Pump
     kronos_process: str  # name of the logical process
 
+    # Mininet's Node has
+    shell: Any
+    stdout: Any
+    slave: int
+    pid: int
+    readbuf: str
+    inNamespace: bool
+    cleanup: Any
+
     def __init__(self, name: str, *args: Any, kronos: Pump, process: str, **params: Any) -> None:
         """kronos: the net's pump; process: the logical process that the shell joins."""
         self.kronos = kronos
         self.kronos_process = process
         self._lastRead = ""
-        super().__init__(name, *args, **params)
+        super().__init__(name, *args, **params)  # type: ignore[call-arg]
 
     # The shell
 
@@ -66,7 +76,7 @@ class KronosNodeMixin:
         elif not pumps.is_ready(fd):
             data, self.readbuf = self.readbuf[:size], self.readbuf[size:]
             return data
-        self._lastRead: str = super().read(size)  # type: ignore[misc]
+        self._lastRead = super().read(size)  # type: ignore[misc]
         return self._lastRead
 
     def waitReadable(self, timeoutms: float | None = None) -> list[tuple[int, int]]:
@@ -94,7 +104,7 @@ class KronosNodeMixin:
     # Other processes
 
     def popen(self, *args: Any, **params: Any) -> KronosPopen:
-        """Return a process in this node's namespace and virtual time, as Mininet's popen()."""
+        """Start a process in this node's namespace and virtual time, as in Mininet."""
         mncmd = params.pop("mncmd", ["mnexec", "-da", str(self.pid)])
         if params.get("shell"):
             os.environ.setdefault("SHELL", "/bin/bash")  # Mininet's popen reads it
@@ -110,10 +120,8 @@ class KronosNodeMixin:
 
     def endProcesses(self) -> None:
         """End the shell and what it started; a frozen process only minds SIGKILL."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.shell.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def terminate(self) -> None:
         """End all of this node's processes and clean up after it."""
@@ -136,13 +144,17 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         kronos: Pump | None = None,
         **params: Any,
     ) -> None:
-        """name: of the host and of its logical process
+        """Make the host and start its shell.
+
+        name: of the host and of its logical process
         cpu_speed: relative CPU speed, work per ns of virtual time ('inf': computation takes no time)
         counter: what work is: 'instructions', 'cputime', 'free' (no work counts) or 'auto'
         other parameters: as for Mininet's Host.
-        """  # noqa: D205, D400, D415
+        """
         kronos = require_pump(self, name, kronos)
-        kronos.experiment.add_host(name, cpu_speed=check_speed(name, cpu_speed), counter=check_counter(name, counter))
+        kronos.experiment.add_host(
+            name, cpu_speed=check_speed(name, cpu_speed), counter=check_counter(name, counter)
+        )
         super().__init__(name, *args, kronos=kronos, process=name, **params)
 
     def endProcesses(self) -> None:

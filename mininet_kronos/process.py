@@ -81,7 +81,7 @@ class KronosPopen(subprocess.Popen[Any]):
         if self._internal_poll() is None:  # type: ignore[attr-defined]
             os.kill(self.pid, sig)
 
-    def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
+    def communicate(self, input: Any = None, timeout: float | None = None) -> tuple[Any, Any]:
         """Send the input, collect all output and wait for the end; the timeout is in virtual seconds."""
         if not self._pump.frozen:
             return super().communicate(input, timeout)
