@@ -29,3 +29,7 @@ class UnknownNodeError(KronosError, KeyError):
     """No node has this name."""
 
     __str__ = Exception.__str__  # KeyError's would put quotes around the text
+
+
+class EngineError(KronosError):
+    """The engine refuses, has ended, or cannot start here."""

@@ -1,0 +1,394 @@
+"""One experiment in virtual time: the five stages, over libkronos.
+
+This is the layer below the Mininet classes and works without Mininet: hosts are logical
+processes with a name, commands are started with :meth:`Experiment.command_prefix` put before
+them. Times are integers in nanoseconds of virtual time since the freeze.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
+
+COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
+PACES = {"dilated": 0, "instant": 1}
+
+_NAME_MAX = 64
+_INTERFACE_MAX = 16
+
+
+@dataclass(frozen=True)
+class LinkParams:
+    """One direction of a link."""
+
+    bw_bps: float = 0.0  # bits per second; 0: infinite
+    delay_ns: int = 0
+    jitter_ns: int = 0  # standard deviation of a normal distribution
+    loss: float = 0.0  # probability, 0 to 1
+    max_queue: int = 0  # frames, waiting and in service; 0: unlimited
+
+
+@dataclass(frozen=True)
+class LinkStats:
+    """What one direction of a link has carried so far."""
+
+    tx_frames: int
+    tx_bytes: int
+    rx_frames: int
+    rx_bytes: int
+    dropped_queue: int
+    dropped_loss: int
+    late: int  # frames that came after the receiver's clock had passed their arrival
+    max_late_ns: int
+    queued: int  # in flight or queued now
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What the engine has done so far."""
+
+    rounds: int
+    rounds_skipped: int  # of rounds: passed over because nobody had work
+    slices: int  # times a task was let run
+    stops: int  # ptrace stops handled
+    frames: int
+    late_frames: int
+    hosts: int
+    tasks: int
+
+
+# The structures of kronos.h.
+
+
+class _Config(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_uint32),
+        ("expected_tracers", ctypes.c_uint32),
+        ("seed", ctypes.c_uint64),
+        ("epoch_ns", ctypes.c_int64),
+        ("engine_path", ctypes.c_char_p),
+        ("socket_path", ctypes.c_char_p),
+        ("cpu", ctypes.c_int32),
+        ("flags", ctypes.c_uint32),
+    ]
+
+
+class _HostConfig(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_uint32),
+        ("pace", ctypes.c_uint32),
+        ("counter", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("cpu_speed", ctypes.c_double),
+        ("name", ctypes.c_char * _NAME_MAX),
+    ]
+
+
+class _LinkParams(ctypes.Structure):
+    _fields_ = [
+        ("bw_bps", ctypes.c_double),
+        ("delay_ns", ctypes.c_int64),
+        ("jitter_ns", ctypes.c_int64),
+        ("loss", ctypes.c_double),
+        ("max_queue", ctypes.c_int64),
+    ]
+
+
+class _LinkConfig(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_uint32),
+        ("host", ctypes.c_uint32 * 2),
+        ("tap_fd", ctypes.c_int32 * 2),
+        ("dir", _LinkParams * 2),
+        ("name", (ctypes.c_char * _INTERFACE_MAX) * 2),
+    ]
+
+
+class _LinkStats(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_int64 if name == "max_late_ns" else ctypes.c_uint64)
+        for name in LinkStats.__dataclass_fields__
+    ]
+
+
+class _Stats(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in Stats.__dataclass_fields__]
+
+
+def native_path(name: str) -> Path:
+    """Return the path of a built C part: installed with the package, or in a source tree."""
+    package = Path(__file__).resolve().parent
+    for directory in (package / "native", package.parent / "tracer" / "build"):
+        if (directory / name).exists():
+            return directory / name
+    raise EngineError(f"{name} has not been built; fix: make setup")
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(native_path("libkronos.so")))
+    pointer, text, i64, u32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_uint32
+    prototypes: dict[str, tuple[object, list[object]]] = {
+        "initialize": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.POINTER(_Config)]),
+        "socket": (text, [pointer]),
+        "mechanisms": (text, [pointer]),
+        "error": (text, [pointer]),
+        "add_host": (ctypes.c_int, [pointer, ctypes.POINTER(_HostConfig)]),
+        "kill_host": (ctypes.c_int, [pointer, u32]),
+        "add_link": (ctypes.c_int, [pointer, ctypes.POINTER(_LinkConfig)]),
+        "set_link": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkParams)]),
+        "link_stats": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkStats)]),
+        "on_abort": (ctypes.c_int, [pointer, text]),
+        "freeze": (ctypes.c_int, [pointer, ctypes.c_int]),
+        "thaw": (ctypes.c_int, [pointer]),
+        "progress": (i64, [pointer, i64, i64, ctypes.c_int]),
+        "now": (i64, [pointer]),
+        "host_time": (i64, [pointer, u32]),
+        "stats": (ctypes.c_int, [pointer, ctypes.POINTER(_Stats)]),
+        "stop": (ctypes.c_int, [pointer]),
+    }
+    for name, (result, arguments) in prototypes.items():
+        function = getattr(library, f"kronos_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def _link_params(params: LinkParams) -> _LinkParams:
+    return _LinkParams(
+        params.bw_bps, params.delay_ns, params.jitter_ns, params.loss, params.max_queue
+    )
+
+
+class Experiment:
+    """Five stages: initialize, start commands, synchronize and freeze, progress, stop.
+
+    Use it as a context manager, or call :meth:`stop`: it ends every dilated process. Until the
+    freeze virtual time follows real time. If this process dies the engine ends them as well and
+    runs what was registered with :meth:`on_abort`.
+
+    seed -- of the links' random generators
+    epoch -- CLOCK_REALTIME at the freeze in seconds since 1970 (None: it goes on from now)
+    expected_tracers -- `tracer -c` processes that the freeze waits for
+    cpu -- the CPU that runs the dilated processes (None: the last one allowed)
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        epoch: float | None = None,
+        expected_tracers: int = 0,
+        cpu: int | None = None,
+        socket_path: str | None = None,
+        flags: int = 0,
+    ) -> None:
+        if epoch is not None and not 0 <= epoch < 2**33:
+            raise ParameterError(f"epoch must be seconds since 1970, not {epoch!r}")
+        self._config = _Config(
+            struct_size=ctypes.sizeof(_Config),
+            expected_tracers=expected_tracers,
+            seed=seed & (2**64 - 1),
+            epoch_ns=-1 if epoch is None else round(epoch * 1e9),
+            socket_path=socket_path.encode() if socket_path else None,
+            cpu=-1 if cpu is None else cpu,
+            flags=flags | int(os.environ.get("KRONOS_FLAGS", "0"), 0),
+        )
+        self._handle = ctypes.c_void_p()
+        self._library: ctypes.CDLL | None = None
+        self._hosts: dict[str, int] = {}
+        self.frozen = False
+
+    def __enter__(self) -> Experiment:
+        self.initialize()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been initialized and not yet stopped."""
+        return bool(self._handle)
+
+    def _call(self, name: str, *arguments: object) -> int:
+        if self._library is None or not self._handle:
+            raise EngineError("the experiment is not running; fix: initialize it first")
+        result: int = getattr(self._library, f"kronos_{name}")(self._handle, *arguments)
+        if result < 0:
+            raise EngineError(self._library.kronos_error(self._handle).decode())
+        return result
+
+    def _host(self, name: str) -> int:
+        try:
+            return self._hosts[name]
+        except KeyError:
+            raise UnknownNodeError(
+                f"unknown host {name!r}; hosts are: {', '.join(self._hosts) or 'none'}"
+            ) from None
+
+    # Stage 1
+
+    def initialize(self) -> None:
+        """Start the engine and test what it depends on; errors: EngineError."""
+        if self.running:
+            raise EngineError("the experiment is running already; fix: stop it first")
+        self._library = _load()
+        if self._library.kronos_initialize(
+            ctypes.byref(self._handle), ctypes.byref(self._config)
+        ):
+            raise EngineError(self._library.kronos_error(None).decode())
+
+    @property
+    def socket(self) -> str:
+        """Where tracers register (tracer --socket)."""
+        assert self._library is not None
+        path: bytes = self._library.kronos_socket(self._handle)
+        return path.decode()
+
+    @property
+    def mechanisms(self) -> str:
+        """One line that says which mechanisms the engine has chosen."""
+        assert self._library is not None
+        line: bytes = self._library.kronos_mechanisms(self._handle)
+        return line.decode()
+
+    # Stage 2
+
+    def add_host(
+        self,
+        name: str,
+        *,
+        cpu_speed: float = 1.0,
+        counter: str = "auto",
+        pace: str = "dilated",
+    ) -> int:
+        """Declare a host (a logical process with a clock of its own) and return its id.
+
+        cpu_speed -- relative CPU speed: work (instructions, or CPU nanoseconds) per nanosecond of
+        virtual time; infinity is the free counter.
+        """
+        if counter not in COUNTERS:
+            raise ParameterError(f"counter must be one of {', '.join(COUNTERS)}, not {counter!r}")
+        if pace not in PACES:
+            raise ParameterError(f"pace must be one of {', '.join(PACES)}, not {pace!r}")
+        if not cpu_speed > 0 or math.isnan(cpu_speed):
+            raise ParameterError(f"cpu_speed must be above 0, not {cpu_speed!r}")
+        if not 0 < len(name.encode()) < _NAME_MAX:
+            raise ParameterError(f"a host's name has 1 to {_NAME_MAX - 1} bytes, not {name!r}")
+        config = _HostConfig(
+            struct_size=ctypes.sizeof(_HostConfig),
+            pace=PACES[pace],
+            counter=COUNTERS[counter],
+            cpu_speed=cpu_speed,
+            name=name.encode(),
+        )
+        self._hosts[name] = self._call("add_host", ctypes.byref(config))
+        return self._hosts[name]
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Names of the hosts declared so far."""
+        return tuple(self._hosts)
+
+    def command_prefix(self, name: str) -> list[str]:
+        """Return the arguments that make a command put after them a process of this host."""
+        self._host(name)
+        return [str(native_path("tracer")), "--socket", self.socket, "--host", name, "--"]
+
+    def add_link(
+        self,
+        end0: tuple[int, str, str],
+        end1: tuple[int, str, str],
+        params01: LinkParams,
+        params10: LinkParams,
+    ) -> int:
+        """Connect two TAP devices; return the link's id.
+
+        Each end is (descriptor of the TAP, host that owns it, name of the interface). The engine
+        duplicates the descriptors: close yours.
+        """
+        ends = (end0, end1)
+        config = _LinkConfig(struct_size=ctypes.sizeof(_LinkConfig))
+        for index, (descriptor, host, interface) in enumerate(ends):
+            config.host[index] = self._host(host)
+            config.tap_fd[index] = descriptor
+            config.name[index].value = interface.encode()[: _INTERFACE_MAX - 1]
+        config.dir[0], config.dir[1] = _link_params(params01), _link_params(params10)
+        return self._call("add_link", ctypes.byref(config))
+
+    def set_link(self, link: int, direction: int, params: LinkParams) -> None:
+        """Change one direction of a link (0: from end0 to end1) from now on."""
+        self._call("set_link", link, direction, ctypes.byref(_link_params(params)))
+
+    def link_stats(self, link: int, direction: int) -> LinkStats:
+        """Return the counters of one direction of a link."""
+        stats = _LinkStats()
+        self._call("link_stats", link, direction, ctypes.byref(stats))
+        return LinkStats(*(getattr(stats, name) for name in LinkStats.__dataclass_fields__))
+
+    def on_abort(self, shell_command: str) -> None:
+        """Let the engine run this command if this process dies before :meth:`stop`."""
+        self._call("on_abort", shell_command.encode())
+
+    def kill_host(self, name: str) -> None:
+        """End every task of a host with SIGKILL and wait until they are gone."""
+        self._call("kill_host", self._host(name))
+
+    # Stage 3
+
+    def synchronize_and_freeze(self, timeout_ms: int = -1) -> int:
+        """Wait for the expected tracers, then freeze everything; return their number."""
+        tracers = self._call("freeze", timeout_ms)
+        self.frozen = True
+        return tracers
+
+    def thaw(self) -> None:
+        """Let virtual time follow real time again, until the next freeze."""
+        self._call("thaw")
+        self.frozen = False
+
+    # Stage 4
+
+    def progress(self, timestep_ns: int, rounds: int, until_fd: int = -1) -> int:
+        """Run rounds; return how many were done.
+
+        Ends early in the round in which `until_fd` becomes readable. KeyboardInterrupt ends it
+        after a round, with all clocks equal.
+        """
+        done = 0
+        while True:
+            done += self._call("progress", timestep_ns, rounds - done, until_fd)
+            if done >= rounds or (until_fd >= 0 and select.select([until_fd], [], [], 0)[0]):
+                return done
+            # A signal has ended it early; its handler has run here, without an exception.
+
+    @property
+    def now(self) -> int:
+        """The network's clock."""
+        return self._call("now")
+
+    def host_time(self, name: str) -> int:
+        """Return a host's own clock; between rounds all are equal."""
+        return self._call("host_time", self._host(name))
+
+    def stats(self) -> Stats:
+        """Return what the engine has done so far."""
+        stats = _Stats()
+        self._call("stats", ctypes.byref(stats))
+        return Stats(*(getattr(stats, name) for name in Stats.__dataclass_fields__))
+
+    # Stage 5
+
+    def stop(self) -> None:
+        """End every dilated process and the engine; may be called again."""
+        if self._library is None or not self._handle:
+            return
+        handle, self._handle = self._handle, ctypes.c_void_p()
+        self.frozen = False
+        self._library.kronos_stop(handle)

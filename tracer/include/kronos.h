@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libkronos: drive one experiment in virtual time.
+ *
+ * The five stages are kronos_initialize(), start commands under tracers (the
+ * `tracer` binary, given kronos_socket()), kronos_freeze(), kronos_progress()
+ * and kronos_stop(). The functions talk to an engine process of their own; if
+ * the calling process dies, in any way, the engine ends every dilated process,
+ * runs the registered clean-up commands and exits.
+ *
+ * Times are int64_t nanoseconds of virtual time since the freeze unless said
+ * otherwise. Functions return 0 or a positive value, or a negative errno;
+ * kronos_error() then has one line that says what is wrong and how to fix it.
+ * One thread at a time may use an experiment; kronos_interrupt() alone is
+ * async-signal-safe.
+ */
+#ifndef KRONOS_H
+#define KRONOS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KRONOS_NAME_MAX 64	/* a host's name, with its final NUL */
+
+/* What computation costs a host. */
+enum kronos_counter {
+	KRONOS_COUNTER_AUTO = 0,	 /* instructions if the PMU works, else cputime */
+	KRONOS_COUNTER_INSTRUCTIONS = 1, /* instructions / cpu_speed */
+	KRONOS_COUNTER_CPUTIME = 2,	 /* CPU nanoseconds / cpu_speed */
+	KRONOS_COUNTER_FREE = 3,	 /* nothing; a clock read or yield a fixed cost */
+};
+
+/* How a logical process takes part. */
+enum kronos_pace {
+	KRONOS_PACE_DILATED = 0, /* its clock moves with the work it does */
+	KRONOS_PACE_INSTANT = 1, /* it answers in zero virtual time */
+};
+
+struct kronos;
+
+struct kronos_config {
+	uint32_t struct_size;	    /* sizeof(struct kronos_config) */
+	uint32_t expected_tracers;  /* kronos_freeze() waits for as many; 0: none */
+	uint64_t seed;		    /* of every random generator of the links */
+	int64_t epoch_ns;	    /* CLOCK_REALTIME at the freeze; < 0: go on from now */
+	const char *engine_path;    /* the kronos-engine binary; NULL: beside the library */
+	const char *socket_path;    /* where tracers register; NULL: below /run/kronos */
+	int32_t cpu;		    /* CPU that runs the dilated processes; < 0: chosen */
+	uint32_t flags;		    /* KRONOS_F_* */
+};
+
+#define KRONOS_F_NO_BPF_LATCH 1u  /* self-test may not choose the BPF latch ... */
+#define KRONOS_F_NO_LATCH 2u	  /* ... nor the plain latch */
+
+struct kronos_host_config {
+	uint32_t struct_size;
+	uint32_t pace;	   /* enum kronos_pace */
+	uint32_t counter;  /* enum kronos_counter */
+	uint32_t reserved;
+	double cpu_speed;  /* work per ns of virtual time; INFINITY: free */
+	char name[KRONOS_NAME_MAX];
+};
+
+/* One direction of a link. */
+struct kronos_link_params {
+	double bw_bps;	     /* bits per second; 0: infinite */
+	int64_t delay_ns;
+	int64_t jitter_ns;   /* standard deviation of a normal distribution */
+	double loss;	     /* probability 0..1 */
+	int64_t max_queue;   /* frames, waiting and in service; 0: unlimited */
+};
+
+/* A link between two TAP devices whose descriptors the engine takes over. */
+struct kronos_link_config {
+	uint32_t struct_size;
+	uint32_t host[2];    /* ids of the hosts that own the ends */
+	int32_t tap_fd[2];   /* duplicated by the engine; close yours */
+	struct kronos_link_params dir[2]; /* [0]: from end 0 to end 1 */
+	char name[2][16];    /* interface names */
+};
+
+struct kronos_link_stats {
+	uint64_t tx_frames, tx_bytes;	/* accepted from the sender */
+	uint64_t rx_frames, rx_bytes;	/* delivered to the receiver */
+	uint64_t dropped_queue, dropped_loss, late; /* late: receiver's clock was past the arrival */
+	int64_t max_late_ns;
+	uint64_t queued;		/* frames in flight or queued now */
+};
+
+struct kronos_stats {
+	uint64_t rounds;	/* counted, also those passed over */
+	uint64_t rounds_skipped;
+	uint64_t slices;	/* times a task was let run */
+	uint64_t stops;		/* ptrace stops handled */
+	uint64_t frames;	/* delivered by the links */
+	uint64_t late_frames;
+	uint64_t hosts, tasks;	/* now */
+};
+
+/* Stage 1: start the engine; until the freeze virtual time follows real time. */
+int kronos_initialize(struct kronos **out, const struct kronos_config *config);
+
+/* Where tracers register (tracer --socket). Valid until kronos_stop(). */
+const char *kronos_socket(const struct kronos *k);
+
+/* One line that says which mechanisms the self-test chose, and why. */
+const char *kronos_mechanisms(const struct kronos *k);
+
+/* Stage 2: declare a host (logical process); returns its id, from 1. */
+int kronos_add_host(struct kronos *k, const struct kronos_host_config *config);
+/* End every task of a host with SIGKILL and wait until they are gone. */
+int kronos_kill_host(struct kronos *k, uint32_t host);
+/* Returns the link's id, from 0. */
+int kronos_add_link(struct kronos *k, const struct kronos_link_config *config);
+int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
+		    const struct kronos_link_params *params);
+int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
+		      struct kronos_link_stats *stats);
+/* A shell command that the engine runs if the caller dies before kronos_stop(). */
+int kronos_on_abort(struct kronos *k, const char *command);
+
+/* Stage 3: freeze. A negative timeout waits for expected tracers without end (ms, real time). */
+int kronos_freeze(struct kronos *k, int timeout_ms);
+/* Virtual time follows real time again, until the next freeze. */
+int kronos_thaw(struct kronos *k);
+
+/*
+ * Stage 4: rounds of timestep_ns until num_rounds are done or until_fd (if
+ * >= 0) is readable, in the round in which it becomes so. Returns the number
+ * of rounds done. If nothing can ever happen any more while until_fd is
+ * waited for, waits in real time for something from outside.
+ */
+int64_t kronos_progress(struct kronos *k, int64_t timestep_ns,
+			int64_t num_rounds, int until_fd);
+/* Ends a running kronos_progress() after its round; from any thread or signal handler. */
+void kronos_interrupt(struct kronos *k);
+
+/* Clocks, in ns since the freeze. */
+int64_t kronos_now(struct kronos *k);
+int64_t kronos_host_time(struct kronos *k, uint32_t host);
+int kronos_stats(struct kronos *k, struct kronos_stats *stats);
+
+/* Stage 5: end all dilated processes and the engine; frees k. */
+int kronos_stop(struct kronos *k);
+
+/* The last failure in one line; k may be NULL after a failed kronos_initialize(). */
+const char *kronos_error(const struct kronos *k);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* KRONOS_H */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What libkronos, the tracers and the engine say to each other. Private to
+ * this tree: users include kronos.h. Messages are SOCK_SEQPACKET datagrams;
+ * both ends come from one build, so that there are no versions to negotiate.
+ */
+#ifndef KRONOS_ABI_H
+#define KRONOS_ABI_H
+
+#include <stdint.h>
+
+#include "kronos.h"
+
+#define KRONOS_RUN_DIR "/run/kronos"
+#define KRONOS_SOCKET_ENV "KRONOS_SOCKET"
+#define KRONOS_CONTROL_FD 3	/* the engine's end of the control socket */
+#define KRONOS_ERROR_MAX 256
+#define KRONOS_COMMAND_MAX 1024
+#define KRONOS_FILTER_MAX 512	/* instructions of a seccomp program */
+
+enum kronos_op {
+	KRONOS_OP_INITIALIZE = 1,
+	KRONOS_OP_ADD_HOST,
+	KRONOS_OP_KILL_HOST,
+	KRONOS_OP_ADD_LINK, /* with two descriptors */
+	KRONOS_OP_SET_LINK,
+	KRONOS_OP_LINK_STATS,
+	KRONOS_OP_ON_ABORT,
+	KRONOS_OP_FREEZE,
+	KRONOS_OP_THAW,
+	KRONOS_OP_PROGRESS, /* with a descriptor if until_fd is set */
+	KRONOS_OP_CLOCK,
+	KRONOS_OP_STATS,
+	KRONOS_OP_STOP,
+};
+
+/* Orchestrator to engine. */
+struct kronos_request {
+	uint32_t op;
+	uint32_t id;	    /* a host (0: the network's clock) or a link */
+	uint32_t direction; /* of a link */
+	uint32_t has_fd;
+	int64_t arg[2];
+	union {
+		struct {
+			uint32_t expected_tracers;
+			uint32_t flags;
+			uint64_t seed;
+			int64_t epoch_ns;
+			int32_t cpu;
+			char socket_path[108];
+		} init;
+		struct kronos_host_config host;
+		struct kronos_link_config link;
+		struct kronos_link_params params;
+		char command[KRONOS_COMMAND_MAX];
+	};
+};
+
+/* Engine to orchestrator; text is the error, or what was asked for. */
+struct kronos_reply {
+	int64_t result;
+	char text[KRONOS_ERROR_MAX];
+	union {
+		struct kronos_link_stats link_stats;
+		struct kronos_stats stats;
+	};
+};
+
+/* Tracer to engine: make the sender a dilated process of this host. */
+struct kronos_join {
+	char host[KRONOS_NAME_MAX]; /* empty: a host of its own, as below */
+	int32_t tracer_id;	    /* 0: the next free one */
+	uint32_t standalone;	    /* counts as one of the expected tracers */
+	double cpu_speed;
+};
+
+/* Engine to tracer: install the program, then exec. */
+struct kronos_join_reply {
+	int32_t result;
+	int32_t tracer_id;
+	char text[KRONOS_ERROR_MAX];
+	uint32_t filter_len;
+	struct {
+		uint16_t code;
+		uint8_t jt, jf;
+		uint32_t k;
+	} filter[KRONOS_FILTER_MAX]; /* struct sock_filter */
+};
+
+#endif /* KRONOS_ABI_H */

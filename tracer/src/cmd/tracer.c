@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tracer: launches dilated processes. It registers itself with the engine,
+ * which seizes it, and then becomes the command: the command keeps the
+ * tracer's process id, parent, terminal and namespaces.
+ *
+ *   tracer -c "COMMAND" -r SPEED [-i ID]     one command, as in Kronos
+ *   tracer -f FILE -r SPEED [-i ID]          one command a line
+ *   tracer --host NAME -- COMMAND [ARG...]   a command of a host of the network
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include "kronos_abi.h"
+
+#define EXIT_USAGE 2
+#define EXIT_ENGINE 125 /* no engine, or it refuses */
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NOT_FOUND 127
+
+struct options {
+	const char *socket, *command, *file;
+	struct kronos_join join;
+	char **argv;
+};
+
+static const char usage[] =
+	"usage: tracer -c COMMAND | -f FILE  -r SPEED [-i ID] [--socket PATH]\n"
+	"       tracer --host NAME [--socket PATH] -- COMMAND [ARG...]\n"
+	"\n"
+	"Launches commands as dilated processes of a running experiment.\n"
+	"\n"
+	"  -c, --command COMMAND  a shell command\n"
+	"  -f, --file FILE        a file with one shell command a line\n"
+	"  -r, --speed SPEED      relative CPU speed: work per ns of virtual time\n"
+	"  -i, --id ID            id of this tracer, from 1 (default: the next free)\n"
+	"  -H, --host NAME        become a process of this host of the network\n"
+	"  -s, --socket PATH      the experiment (default: $KRONOS_SOCKET, or the\n"
+	"                         only one below " KRONOS_RUN_DIR ")\n"
+	"  -h, --help             this text\n"
+	"  -V, --version          the version\n";
+
+static _Noreturn void fail(int status, const char *what, const char *fix)
+{
+	fprintf(stderr, "tracer: %s; fix: %s\n", what, fix);
+	exit(status);
+}
+
+static _Noreturn void bad_usage(const char *what)
+{
+	fail(EXIT_USAGE, what, "see tracer --help");
+}
+
+static double parse_speed(const char *text)
+{
+	char *end;
+	double speed = strtod(text, &end);
+
+	if (*end || end == text || !(speed > 0))
+		bad_usage("the relative CPU speed must be a number above 0, or inf");
+	return speed;
+}
+
+static int parse_id(const char *text)
+{
+	char *end;
+	long id = strtol(text, &end, 10);
+
+	if (*end || end == text || id < 1 || id > 1000000)
+		bad_usage("a tracer's id is a number from 1");
+	return (int)id;
+}
+
+static void parse(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{ "command", required_argument, NULL, 'c' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "speed", required_argument, NULL, 'r' },
+		{ "id", required_argument, NULL, 'i' },
+		{ "host", required_argument, NULL, 'H' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ 0 },
+	};
+	const char *host = NULL;
+	int option;
+
+	options->join.cpu_speed = 1.0;
+	while ((option = getopt_long(argc, argv, "+c:f:r:i:H:s:hV", longs, NULL)) !=
+	       -1)
+		switch (option) {
+		case 'c':
+			options->command = optarg;
+			break;
+		case 'f':
+			options->file = optarg;
+			break;
+		case 'r':
+			options->join.cpu_speed = parse_speed(optarg);
+			break;
+		case 'i':
+			options->join.tracer_id = parse_id(optarg);
+			break;
+		case 'H':
+			host = optarg;
+			break;
+		case 's':
+			options->socket = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		case 'V':
+			puts("tracer " KRONOS_VERSION);
+			exit(0);
+		default:
+			exit(EXIT_USAGE);
+		}
+	options->argv = argv + optind;
+	if (host) {
+		if (strlen(host) >= sizeof(options->join.host))
+			bad_usage("the host's name is too long");
+		strcpy(options->join.host, host);
+		if (!*options->argv || options->command || options->file)
+			bad_usage("--host takes its command after --");
+		return;
+	}
+	if (*options->argv || !options->command == !options->file)
+		bad_usage("give one of -c, -f and --host, and a command");
+	options->join.standalone = 1;
+}
+
+/* ---- the engine -------------------------------------------------------- */
+
+static int engine_connect(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char what[256];
+	int fd;
+
+	if (!path)
+		path = getenv(KRONOS_SOCKET_ENV);
+	if (!path)
+		path = KRONOS_RUN_DIR "/engine.sock";
+	if (strlen(path) >= sizeof(address.sun_path))
+		bad_usage("the socket's path is too long");
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		snprintf(what, sizeof(what), "no experiment at %s (%s)", path,
+			 strerror(errno));
+		fail(EXIT_ENGINE, what, "initialize one first, or give --socket");
+	}
+	return fd;
+}
+
+/* From the reply on this process is traced; its exec is where it first waits. */
+static void join(const struct options *options)
+{
+	static struct kronos_join_reply reply;
+	struct sock_fprog program;
+	int fd = engine_connect(options->socket);
+
+	if (send(fd, &options->join, sizeof(options->join), MSG_NOSIGNAL) < 0 ||
+	    recv(fd, &reply, sizeof(reply), 0) != sizeof(reply))
+		fail(EXIT_ENGINE, "the engine has gone away", "start it again");
+	close(fd);
+	if (reply.result < 0)
+		fail(EXIT_ENGINE, reply.text, "see the experiment's hosts and ids");
+	program.len = (unsigned short)reply.filter_len;
+	program.filter = (struct sock_filter *)(void *)reply.filter;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))
+		fail(EXIT_ENGINE, "cannot install the seccomp filter",
+		     "run as root on a kernel with CONFIG_SECCOMP_FILTER");
+}
+
+static _Noreturn void run(char **argv)
+{
+	int error;
+
+	execvp(argv[0], argv);
+	error = errno;
+	fprintf(stderr, "tracer: cannot run %s: %s\n", argv[0], strerror(error));
+	_exit(error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_EXECUTE);
+}
+
+/* ---- the commands of a file -------------------------------------------- */
+
+static _Noreturn void run_shell(const char *command)
+{
+	char *argv[] = { (char *)"/bin/sh", (char *)"-c",
+			 (char *)(uintptr_t)command, NULL };
+
+	run(argv);
+}
+
+/* Children of a dilated process are dilated: this one becomes a small shell. */
+static _Noreturn void run_file(const char *path)
+{
+	char *script = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&script, &size), *file = fopen(path, "re");
+	char *line = NULL;
+	size_t capacity = 0;
+	int commands = 0;
+
+	if (!file || !out)
+		fail(EXIT_USAGE, "cannot read the file of commands",
+		     "check its path");
+	while (getline(&line, &capacity, file) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!line[strspn(line, " \t")])
+			continue;
+		fprintf(out, "( %s\n) &\n", line);
+		commands++;
+	}
+	fputs("wait\n", out);
+	fclose(out);
+	if (!commands)
+		fail(EXIT_USAGE, "the file has no command in it",
+		     "write one command a line");
+	run_shell(script);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { 0 };
+
+	parse(argc, argv, &options);
+	if (options.file && access(options.file, R_OK))
+		fail(EXIT_USAGE, "cannot read the file of commands",
+		     "check its path");
+	join(&options);
+	if (options.join.host[0])
+		run(options.argv);
+	if (options.command)
+		run_shell(options.command);
+	run_file(options.file);
+}

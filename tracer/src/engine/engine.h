@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The user engine: one process that traces every dilated process, holds the
+ * virtual links and runs the rounds. One thread, the worker, does all of it;
+ * a second one, the watchdog, preempts a running task at the end of its slice
+ * and stamps the frames that it sends.
+ *
+ * The worker and all dilated tasks share one CPU and are SCHED_FIFO, the
+ * tasks above the worker. So a ptrace request that lets a task run acts as a
+ * call: it returns when every dilated task has blocked or stopped.
+ *
+ *   main.c     start, self-test, the requests of libkronos
+ *   rounds.c   windows, idle skips, real time before the freeze
+ *   host.c     a logical process: its clock, its events, its ready tasks
+ *   task.c     a dilated thread: seize, resume, its ptrace stops, its end
+ *   latch.c    stops a task that was blocked before it runs user code
+ *   slice.c    one turn of one task, and what it is charged
+ *   watchdog.c the second thread
+ *   inject.c   the clock page and the replaced vDSO
+ *   timed.c    system calls that touch time: table, filter, handlers
+ *   timers.c   interval timers and timerfds
+ *   link.c     virtual links
+ */
+#ifndef KRONOS_ENGINE_H
+#define KRONOS_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <sys/user.h>
+#include <uthash.h>
+
+#include "../vclock/page.h"
+#include "heap.h"
+#include "kronos_abi.h"
+
+#define NSEC_PER_SEC 1000000000LL
+#define NSEC_PER_MSEC 1000000LL
+#define NSEC_PER_USEC 1000LL
+
+#define PRIO_WORKER 5
+#define PRIO_TASK 10
+#define PRIO_WATCHDOG 20
+
+/* Under the free counter: what a clock read and a yield cost, in ns. */
+#define FREE_READ_COST 100
+#define FREE_YIELD_COST 1000
+
+struct host;
+struct task;
+
+/* ---- events ------------------------------------------------------------ */
+
+/* Something that happens to a host at a virtual time. */
+struct event {
+	struct heap_node node; /* in host->events */
+	void (*fire)(struct event *event, struct host *host);
+};
+
+/* ---- hosts (host.c) ---------------------------------------------------- */
+
+TAILQ_HEAD(task_queue, task);
+LIST_HEAD(task_list, task);
+
+/*
+ * A logical process: a Mininet host, the switches, or the SDN controller.
+ * Clocks are values of its CLOCK_MONOTONIC, in ns.
+ */
+struct host {
+	uint32_t id;
+	char name[KRONOS_NAME_MAX];
+	enum kronos_pace pace;
+	enum kronos_counter counter;
+	double cpu_speed;
+	uint64_t mult;		/* virtual ns per TSC tick, 32.32; 0: free */
+
+	int64_t clock;		/* may lag behind the window while idle */
+	int64_t debt;		/* ns used beyond a window, to be repaid */
+	int64_t burst;		/* real ns computed since the clock last moved */
+	struct heap events;
+	struct task_queue ready; /* stopped tasks that want to run, in turn */
+	struct task_list tasks;
+	unsigned int task_count;
+	struct heap_node key;	/* in engine.active, by host_next() */
+	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
+	bool tcp_seen;		/* TCP frames since its timers were last asked for */
+	int netns;		/* its network namespace, or -1 */
+	bool warned_spin;
+};
+
+struct host *host_add(const struct kronos_host_config *config);
+struct host *host_get(uint32_t id);
+struct host *host_find(const char *name);
+/* Virtual time of the next thing that the host can do; HEAP_NEVER if none. */
+int64_t host_next(const struct host *host);
+/*
+ * Does what there is to do at host_next(): events, and the ready tasks until
+ * they have blocked or the host's clock is `until`.
+ */
+void host_run(struct host *host, int64_t until);
+/* To be called when its ready tasks or events have changed. */
+void host_changed(struct host *host);
+/* The host's clock, which is never behind the window. */
+int64_t host_now(const struct host *host);
+void host_advance(struct host *host, int64_t time);
+void host_add_event(struct host *host, struct event *event, int64_t time);
+void host_remove_event(struct host *host, struct event *event);
+void host_kill(struct host *host);
+bool host_is_instant(const struct host *host);
+
+/* ---- tasks (task.c) ---------------------------------------------------- */
+
+enum task_state {
+	TASK_JOINING, /* seized, has not yet reached its exec */
+	TASK_READY,   /* in a ptrace stop, in host->ready */
+	TASK_AWAY,    /* let go: runs its slice, or is blocked in the kernel */
+	TASK_HELD,    /* in a group stop (SIGSTOP and the like) */
+};
+
+/* Why a task gets PTRACE_SYSCALL, to be stopped at the exit of its call. */
+enum exit_reason {
+	EXIT_NONE = 0,
+	EXIT_TIMED, /* arguments to be restored, result to be seen */
+	EXIT_EXEC,  /* inject the clock, or find that exec failed */
+	EXIT_VALUE, /* call exit_value(): the result matters */
+};
+
+/* Why the engine sent SIGTRAP to a task. */
+enum kick_reason {
+	KICK_NONE = 0,
+	KICK_SLICE,   /* its turn is over */
+	KICK_TIMEOUT, /* the call that it waits in has timed out */
+	KICK_MASK,    /* it blocks SIGTRAP, which the latch needs */
+};
+
+struct timed_call;
+
+/* A timed call that the task waits in. */
+struct wait {
+	const struct timed_call *call; /* NULL: none */
+	struct event timeout;
+	struct user_regs_struct regs;  /* at its entry */
+	int64_t deadline;	       /* HEAP_NEVER: none */
+	bool expired;
+	bool restart; /* the call is about to be restarted, with this deadline */
+};
+
+/* What the threads of a process share. */
+struct process {
+	pid_t pid;
+	struct host *host;
+	unsigned int threads;
+	uint64_t clock_page;	      /* address in the process; 0: none yet */
+	struct vclock_page page_sent; /* what the engine last wrote there */
+	bool page_known;
+	struct itimer {
+		struct event event;
+		int64_t interval;
+	} real; /* ITIMER_REAL */
+	LIST_HEAD(, timerfd) timerfds;
+	LIST_HEAD(, socket_timeout) socket_timeouts;
+	bool shares_memory; /* with its parent: the page may change behind us */
+	UT_hash_handle hh;  /* by pid */
+};
+
+struct task {
+	pid_t tid;
+	struct process *process;
+	struct host *host;
+	enum task_state state;
+	enum exit_reason exit;
+	enum kick_reason kick;
+	int signal;	       /* to deliver when it is resumed */
+	int latch;	       /* perf event descriptor, or -1 */
+	bool latch_spent;      /* a plain latch has fired and must be re-armed */
+	bool vforking;	       /* waits for its vfork child, which is no wait */
+	bool in_disk_wait;
+	struct wait wait;
+	void (*exit_value)(struct task *task, struct user_regs_struct *regs);
+	uint64_t scratch[2];   /* of exit_value */
+	TAILQ_ENTRY(task) ready_entry;
+	LIST_ENTRY(task) host_entry;
+	UT_hash_handle hh; /* by tid */
+};
+
+int task_seize(pid_t pid, struct host *host);
+struct task *task_find(pid_t tid);
+/* Handles every ptrace stop that is there. */
+void task_drain(void);
+/* Lets the task run until it blocks or stops. Low level: see slice_run(). */
+void task_resume(struct task *task);
+void task_ready(struct task *task, bool first);
+/* Makes a blocked or running task stop; what it waits in is not disturbed. */
+void task_kick(struct task *task, enum kick_reason reason);
+void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);
+size_t task_count(void);
+
+/* ---- memory of tasks (inject.c) ---------------------------------------- */
+
+int task_read(const struct task *task, uint64_t address, void *data, size_t size);
+int task_write(const struct task *task, uint64_t address, const void *data,
+	       size_t size);
+bool task_get_regs(const struct task *task, struct user_regs_struct *regs);
+void task_set_regs(const struct task *task, const struct user_regs_struct *regs);
+void inject_init(void);
+/* At the exit of an exec: puts in the clock page and replaces the vDSO. */
+void inject_clock(struct task *task);
+/* Before a slice: makes the process see this. */
+void inject_page(struct task *task, const struct vclock_page *page);
+
+/* ---- the latch (latch.c) ----------------------------------------------- */
+
+enum latch_kind { LATCH_BPF, LATCH_PLAIN };
+
+int latch_init(uint32_t flags, char *why, size_t size);
+const char *latch_name(void);
+void latch_open(struct task *task);
+void latch_close(struct task *task);
+void latch_rearm(struct task *task);
+/* As of the task's last switch-out; false if it is not known. */
+bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked);
+
+/* ---- slices (slice.c, watchdog.c) -------------------------------------- */
+
+/* The running slice, shared with the watchdog under engine.lock. */
+struct slice {
+	struct host *host; /* NULL: none runs */
+	struct task *task;
+	int64_t base;	   /* the host's clock at its start */
+	uint64_t tsc_start;
+	uint64_t tsc_end;  /* when the watchdog cuts it */
+	int64_t cap;	   /* the host's clock may not pass this */
+	bool cut;	   /* the watchdog has sent SIGTRAP */
+	bool demoted;	   /* and, to no avail, taken its priority away */
+};
+
+void slice_init(void);
+/* One turn of a task, until `limit` on its host's clock at the latest. */
+void slice_run(struct task *task, int64_t limit);
+/* Virtual time of `tsc` in the running slice. */
+int64_t slice_time(const struct slice *slice, uint64_t tsc);
+
+void watchdog_start(void);
+/* Makes sure that the watchdog looks at the slice when it ends. */
+void watchdog_arm(uint64_t tsc_end);
+void watchdog_watch_tap(int fd, void *port);
+void watchdog_forget_tap(int fd);
+
+/* ---- timed calls and timers (timed.c, timers.c) ------------------------ */
+
+struct sock_filter;
+size_t timed_filter(struct sock_filter *filter, size_t max);
+/* The task stands at the entry of a call that the filter caught. */
+/* Returns false if its turn is over. */
+bool timed_enter(struct task *task);
+/* The task has stopped while it waited in a timed call, or was kicked. */
+void timed_interrupted(struct task *task, bool at_exit);
+/* A signal of somebody else is about to be delivered. */
+void timed_signal(struct task *task, int signal);
+void timed_forget(struct task *task);
+/* The task has blocked in a call that was not caught. */
+void timed_blocked(struct task *task);
+/* Lets the call at whose entry the task stands return `result` instead. */
+void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result);
+
+void timers_setitimer(struct task *task, struct user_regs_struct *regs);
+void timers_getitimer(struct task *task, struct user_regs_struct *regs);
+void timers_alarm(struct task *task, struct user_regs_struct *regs);
+void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs);
+void timers_timerfd_gettime(struct task *task, struct user_regs_struct *regs);
+void timers_forget(struct process *process);
+/* Across exec timers of signals go on; descriptors may have been closed. */
+void timers_exec(struct process *process);
+
+/* ---- links (link.c) ---------------------------------------------------- */
+
+struct port; /* one end of a link */
+
+int link_add(const struct kronos_link_config *config, char *error, size_t size);
+int link_set(uint32_t link, uint32_t direction,
+	     const struct kronos_link_params *params);
+int link_stats(uint32_t link, uint32_t direction, struct kronos_link_stats *stats);
+/* By the watchdog: reads what the port's TAP has, with the time of departure. */
+void link_read_stamped(struct port *port);
+/* Takes the frames that the watchdog has read. */
+void link_collect(void);
+/* Reads the TAPs of a host that the worker reads itself. */
+void link_read_host(struct host *host);
+/* The same for all such hosts, if any has frames. Returns true if so. */
+bool link_read_all(void);
+void link_init(uint64_t seed);
+
+/* ---- rounds (rounds.c) ------------------------------------------------- */
+
+void rounds_live(int timeout_ms);
+int64_t rounds_progress(int64_t timestep, int64_t num_rounds, int until_fd);
+void rounds_freeze(void);
+void rounds_thaw(void);
+/* Real time on the axis of the hosts' clocks, before the freeze and after a thaw. */
+int64_t rounds_live_now(void);
+
+/* ---- the engine itself (main.c) ---------------------------------------- */
+
+struct engine {
+	int64_t now;	 /* start of the window: the network's clock */
+	int64_t origin;	 /* the clock at the freeze */
+	bool live;	 /* virtual time follows real time */
+	int64_t live_base;
+	uint64_t live_tsc;
+	int64_t realtime, boottime, tai; /* offsets to CLOCK_MONOTONIC */
+	int64_t epoch;	 /* CLOCK_REALTIME at the freeze, < 0: goes on */
+
+	struct heap active; /* hosts that have something to do */
+	struct host **hosts;
+	uint32_t host_count;
+
+	int cpu;
+	int epoll;	 /* everything that may wake the worker in real time */
+	int tap_epoll;	 /* the TAPs that the worker reads itself */
+	int inbox_event; /* the watchdog has frames */
+	int listener;
+	uint32_t tracers_expected, tracers_joined;
+
+	struct slice slice;
+	volatile bool interrupted; /* end the progress after its round */
+	volatile bool worker_sleeps;
+	volatile bool progressing;
+	struct kronos_stats stats;
+
+	double tsc_per_ns;
+	uint64_t ns_per_tsc; /* 32.32 */
+};
+
+extern struct engine engine;
+
+void eventfd_signal(int fd);
+void engine_lock(void);
+void engine_unlock(void);
+/* Ends at once, by way of the kernel ending all dilated processes. */
+_Noreturn void engine_abort(void);
+/* Our own bug: says where, and ends. */
+#define engine_assert(condition)                                               \
+	do {                                                                   \
+		if (!(condition))                                              \
+			engine_bug(__FILE__, __LINE__, #condition);            \
+	} while (0)
+_Noreturn void engine_bug(const char *file, int line, const char *what);
+/* One line on standard error. */
+void engine_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void *xrealloc(void *data, size_t size);
+void *xcalloc(size_t size);
+
+static inline uint64_t tsc_now(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi)::"memory");
+	return (uint64_t)hi << 32 | lo;
+}
+
+static inline int64_t fixed_mul(uint64_t value, uint64_t mult)
+{
+	return (int64_t)(((unsigned __int128)value * mult) >> 32);
+}
+
+#endif /* KRONOS_ENGINE_H */

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* A logical process: its clock, its events and its ready tasks. See engine.h. */
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* One turn while virtual time follows real time. */
+#define LIVE_QUANTUM (2 * NSEC_PER_MSEC)
+
+bool host_is_instant(const struct host *host)
+{
+	return host->pace == KRONOS_PACE_INSTANT;
+}
+
+struct host *host_get(uint32_t id)
+{
+	return id >= 1 && id <= engine.host_count ? engine.hosts[id - 1] : NULL;
+}
+
+struct host *host_find(const char *name)
+{
+	for (uint32_t i = 0; i < engine.host_count; i++)
+		if (!strcmp(engine.hosts[i]->name, name))
+			return engine.hosts[i];
+	return NULL;
+}
+
+struct host *host_add(const struct kronos_host_config *config)
+{
+	struct host *host = xcalloc(sizeof(*host));
+
+	host->id = engine.host_count + 1;
+	memcpy(host->name, config->name, sizeof(host->name));
+	host->name[sizeof(host->name) - 1] = '\0';
+	host->pace = config->pace;
+	host->counter = config->counter == KRONOS_COUNTER_AUTO ?
+				KRONOS_COUNTER_CPUTIME :
+				config->counter;
+	host->cpu_speed = config->cpu_speed;
+	if (isinf(config->cpu_speed))
+		host->counter = KRONOS_COUNTER_FREE;
+	if (host->pace == KRONOS_PACE_DILATED &&
+	    host->counter != KRONOS_COUNTER_FREE)
+		host->mult = (uint64_t)((double)engine.ns_per_tsc /
+					config->cpu_speed);
+	TAILQ_INIT(&host->ready);
+	LIST_INIT(&host->tasks);
+	/* Frames of a host whose clock moves inside a slice are stamped by the
+	 * watchdog; the others' are read when their slice is over. */
+	host->tap_epoll = host->mult ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	if (host->tap_epoll >= 0)
+		epoll_ctl(engine.tap_epoll, EPOLL_CTL_ADD, host->tap_epoll,
+			  &(struct epoll_event){ .events = EPOLLIN,
+						 .data.ptr = host });
+	host->netns = -1;
+	engine.hosts = xrealloc(engine.hosts,
+				(engine.host_count + 1) * sizeof(*engine.hosts));
+	engine.hosts[engine.host_count++] = host;
+	return host;
+}
+
+int64_t host_now(const struct host *host)
+{
+	int64_t floor = engine.live ? rounds_live_now() : engine.now;
+
+	return host->clock > floor ? host->clock : floor;
+}
+
+void host_advance(struct host *host, int64_t time)
+{
+	if (time > host_now(host)) {
+		host->clock = time;
+		host->burst = 0;
+		host_changed(host);
+	}
+}
+
+int64_t host_next(const struct host *host)
+{
+	int64_t event = heap_time(&host->events);
+	int64_t ready;
+
+	if (TAILQ_EMPTY(&host->ready))
+		return event;
+	ready = host_now(host) + host->debt;
+	return ready < event ? ready : event;
+}
+
+void host_changed(struct host *host)
+{
+	int64_t next = host_next(host);
+
+	if (next == HEAP_NEVER)
+		heap_remove(&engine.active, &host->key);
+	else
+		heap_set(&engine.active, &host->key, next);
+}
+
+void host_add_event(struct host *host, struct event *event, int64_t time)
+{
+	heap_set(&host->events, &event->node, time);
+	host_changed(host);
+}
+
+void host_remove_event(struct host *host, struct event *event)
+{
+	if (!heap_contains(&event->node))
+		return;
+	heap_remove(&host->events, &event->node);
+	host_changed(host);
+}
+
+static void fire_events(struct host *host)
+{
+	struct heap_node *node;
+	struct event *event;
+
+	while ((node = heap_first(&host->events)) && node->time <= host_now(host)) {
+		heap_remove(&host->events, node);
+		event = container_of(node, struct event, node);
+		event->fire(event, host);
+	}
+}
+
+/* Work beyond an earlier window is repaid by waiting. */
+static void repay_debt(struct host *host, int64_t until)
+{
+	int64_t clock = host_now(host) + host->debt;
+
+	host->debt = 0;
+	if (clock > until) {
+		host->debt = clock - until;
+		clock = until;
+	}
+	host_advance(host, clock);
+}
+
+/* The clocks of a round end equal; what was used beyond it is a debt. */
+static void close_window(struct host *host, int64_t until)
+{
+	if (host->clock > until) {
+		host->debt += host->clock - until;
+		host->clock = until;
+	}
+}
+
+static void run_live(struct host *host)
+{
+	struct task *task;
+
+	fire_events(host);
+	task = TAILQ_FIRST(&host->ready);
+	if (task)
+		slice_run(task, host_now(host) + LIVE_QUANTUM);
+	host_changed(host);
+}
+
+void host_run(struct host *host, int64_t until)
+{
+	struct task *task;
+	int64_t limit;
+
+	if (engine.live) {
+		run_live(host);
+		return;
+	}
+	if (host->debt)
+		repay_debt(host, until);
+	if (TAILQ_EMPTY(&host->ready) && heap_time(&host->events) < until)
+		host_advance(host, heap_time(&host->events));
+	for (;;) {
+		fire_events(host);
+		task = TAILQ_FIRST(&host->ready);
+		if (!task || (!host_is_instant(host) && host_now(host) >= until))
+			break;
+		limit = heap_time(&host->events);
+		slice_run(task, limit < until ? limit : until);
+	}
+	close_window(host, until);
+	host_changed(host);
+}
+
+static void kill_task(struct task *task, void *arg)
+{
+	if (task->host == arg)
+		kill(task->process->pid, SIGKILL);
+}
+
+void host_kill(struct host *host)
+{
+	static const struct timespec nap = { .tv_nsec = NSEC_PER_MSEC };
+	int tries = 0;
+
+	/* New children may appear between two looks. */
+	while (host->task_count && tries++ < 2000) {
+		task_for_each(kill_task, host);
+		nanosleep(&nap, NULL);
+		task_drain();
+	}
+	if (host->task_count)
+		engine_warn("%s: %u tasks did not end on SIGKILL", host->name,
+			    host->task_count);
+}

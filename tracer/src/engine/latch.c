@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The latch: a perf event on context switches with sigtrap. When a task blocks
+ * the kernel queues a SIGTRAP for its return to user mode, where ptrace stops
+ * it before it runs any code of its own. The system call is not disturbed.
+ *
+ * A BPF program on the event notes in what state each task has blocked, in an
+ * array that the engine maps. Since Linux 6.10 it also keeps the event from
+ * firing where the task was only preempted or stopped. Before, the latch fires
+ * at these too, once: it is re-armed when the task is let go.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+
+#include "engine.h"
+
+#define SLOTS 65536 /* by the low bits of the task's id */
+#define STATE_INTERRUPTIBLE 1
+#define STATE_UNINTERRUPTIBLE 2
+#define TRAP_BLOCKED (1u << 31)
+
+struct latch_slot {
+	uint32_t tid;
+	uint32_t state; /* task->__state | TRAP_BLOCKED */
+};
+
+static enum latch_kind kind;
+static int program = -1;
+static volatile struct latch_slot *slots;
+
+/* ---- the program ------------------------------------------------------- */
+
+#define INSN(c, d, s, o, i)                                                    \
+	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s),       \
+			    .off = (o), .imm = (i) })
+#define MOV_REG(d, s) INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
+#define MOV_IMM(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
+#define ALU_IMM(op, d, i) INSN(BPF_ALU64 | (op) | BPF_K, d, 0, 0, i)
+#define ALU_REG(op, d, s) INSN(BPF_ALU64 | (op) | BPF_X, d, s, 0, 0)
+#define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
+#define STORE(size, d, o, s) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
+#define JUMP_IMM(op, d, i, o) INSN(BPF_JMP | (op) | BPF_K, d, 0, o, i)
+#define CALL(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
+#define EXIT() INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+#define LOAD_MAP(d, fd)                                                        \
+	INSN(BPF_LD | BPF_DW | BPF_IMM, d, BPF_PSEUDO_MAP_FD, 0, fd),          \
+		INSN(0, 0, 0, 0, 0)
+
+static int program_load(int map, int state_offset, int blocked_offset)
+{
+	const struct bpf_insn code[] = {
+		CALL(BPF_FUNC_get_current_task),
+		MOV_REG(BPF_REG_7, BPF_REG_0),
+		/* r8 = task->__state */
+		MOV_REG(BPF_REG_1, BPF_REG_10),
+		ALU_IMM(BPF_ADD, BPF_REG_1, -8),
+		MOV_IMM(BPF_REG_2, 4),
+		MOV_REG(BPF_REG_3, BPF_REG_7),
+		ALU_IMM(BPF_ADD, BPF_REG_3, state_offset),
+		CALL(BPF_FUNC_probe_read_kernel),
+		LOAD(BPF_W, BPF_REG_8, BPF_REG_10, -8),
+		/* neither sleep nor disk wait: say nothing, do not fire */
+		MOV_REG(BPF_REG_1, BPF_REG_8),
+		ALU_IMM(BPF_AND, BPF_REG_1,
+			STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE),
+		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, 2),
+		MOV_IMM(BPF_REG_0, 0),
+		EXIT(),
+		/* r9 = SIGTRAP's bit of task->blocked, moved to bit 31 */
+		MOV_REG(BPF_REG_1, BPF_REG_10),
+		ALU_IMM(BPF_ADD, BPF_REG_1, -16),
+		MOV_IMM(BPF_REG_2, 8),
+		MOV_REG(BPF_REG_3, BPF_REG_7),
+		ALU_IMM(BPF_ADD, BPF_REG_3, blocked_offset),
+		CALL(BPF_FUNC_probe_read_kernel),
+		LOAD(BPF_DW, BPF_REG_9, BPF_REG_10, -16),
+		ALU_IMM(BPF_AND, BPF_REG_9, 1 << (SIGTRAP - 1)),
+		ALU_IMM(BPF_LSH, BPF_REG_9, 31 - (SIGTRAP - 1)),
+		ALU_REG(BPF_OR, BPF_REG_8, BPF_REG_9),
+		/* slots[tid % SLOTS] = { tid, state } */
+		CALL(BPF_FUNC_get_current_pid_tgid),
+		MOV_REG(BPF_REG_7, BPF_REG_0),
+		ALU_IMM(BPF_AND, BPF_REG_0, SLOTS - 1),
+		STORE(BPF_W, BPF_REG_10, -4, BPF_REG_0),
+		MOV_REG(BPF_REG_2, BPF_REG_10),
+		ALU_IMM(BPF_ADD, BPF_REG_2, -4),
+		LOAD_MAP(BPF_REG_1, map),
+		CALL(BPF_FUNC_map_lookup_elem),
+		JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
+		STORE(BPF_W, BPF_REG_0, 0, BPF_REG_7),
+		STORE(BPF_W, BPF_REG_0, 4, BPF_REG_8),
+		MOV_IMM(BPF_REG_0, 1),
+		EXIT(),
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "kronos_latch", "GPL", code,
+			     sizeof(code) / sizeof(code[0]), NULL);
+}
+
+static int task_struct_offset(const struct btf *btf, const char *member)
+{
+	int id = btf__find_by_name_kind(btf, "task_struct", BTF_KIND_STRUCT);
+	const struct btf_type *type;
+	const struct btf_member *m;
+
+	if (id < 0)
+		return -1;
+	type = btf__type_by_id(btf, (uint32_t)id);
+	m = btf_members(type);
+	for (uint32_t i = 0; i < btf_vlen(type); i++)
+		if (!strcmp(btf__name_by_offset(btf, m[i].name_off), member))
+			return (int)(btf_member_bit_offset(type, i) / 8);
+	return -1;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int program_init(void)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	int state, blocked, map;
+	struct btf *btf;
+	void *memory;
+
+	libbpf_set_print(silent);
+	btf = btf__load_vmlinux_btf();
+	if (!btf)
+		return -1;
+	state = task_struct_offset(btf, "__state");
+	blocked = task_struct_offset(btf, "blocked");
+	btf__free(btf);
+	if (state < 0 || blocked < 0)
+		return -1;
+	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "kronos_slots", sizeof(uint32_t),
+			     sizeof(struct latch_slot), SLOTS, &options);
+	if (map < 0)
+		return -1;
+	memory = mmap(NULL, SLOTS * sizeof(struct latch_slot), PROT_READ,
+		      MAP_SHARED, map, 0);
+	program = program_load(map, state, blocked);
+	if (memory == MAP_FAILED || program < 0) {
+		close(map);
+		return -1;
+	}
+	slots = memory;
+	return 0;
+}
+
+/* ---- one task's latch -------------------------------------------------- */
+
+static int event_open(pid_t tid)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CONTEXT_SWITCHES,
+		.sample_period = 1,
+		.disabled = 1,
+		.sigtrap = 1,
+		.remove_on_exec = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, tid, -1, -1,
+			    PERF_FLAG_FD_CLOEXEC);
+}
+
+void latch_open(struct task *task)
+{
+	latch_close(task);
+	task->latch = event_open(task->tid);
+	if (task->latch < 0) {
+		/* A task that is being killed has none; anything else is fatal. */
+		if (errno != ESRCH)
+			engine_warn("no latch for task %d of %s: %s", task->tid,
+				    task->host->name, strerror(errno));
+		return;
+	}
+	if (program >= 0)
+		ioctl(task->latch, PERF_EVENT_IOC_SET_BPF, program);
+	if (kind == LATCH_BPF)
+		ioctl(task->latch, PERF_EVENT_IOC_ENABLE, 0);
+	else
+		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
+	task->latch_spent = false;
+}
+
+void latch_close(struct task *task)
+{
+	if (task->latch >= 0)
+		close(task->latch);
+	task->latch = -1;
+	task->latch_spent = false;
+}
+
+void latch_rearm(struct task *task)
+{
+	task->latch_spent = false;
+	if (kind == LATCH_PLAIN && task->latch >= 0)
+		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
+}
+
+bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked)
+{
+	volatile const struct latch_slot *slot;
+
+	if (!slots || task->latch < 0)
+		return false;
+	slot = &slots[task->tid % SLOTS];
+	if (slot->tid != (uint32_t)task->tid)
+		return false;
+	*disk_wait = slot->state & STATE_UNINTERRUPTIBLE;
+	*trap_blocked = slot->state & TRAP_BLOCKED;
+	return true;
+}
+
+/* ---- self-test --------------------------------------------------------- */
+
+static volatile sig_atomic_t test_traps;
+
+static void count_trap(int signal)
+{
+	(void)signal;
+	test_traps++;
+}
+
+/* Exit status of the child: 1 if a sleep fires, 2 if a preemption fires too. */
+static int test_child(void)
+{
+	struct task self = { .tid = (pid_t)syscall(SYS_gettid), .latch = -1 };
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	int after_sleep;
+
+	signal(SIGTRAP, count_trap);
+	kind = LATCH_BPF; /* enabled without a limit */
+	latch_open(&self);
+	if (self.latch < 0)
+		return 0;
+	nanosleep(&nap, NULL);
+	after_sleep = test_traps;
+	/* Yielding to nobody still counts as a switch where others can run. */
+	for (int i = 0; i < 20000 && test_traps == after_sleep; i++)
+		sched_yield();
+	return !after_sleep ? 0 : test_traps > after_sleep ? 2 : 1;
+}
+
+/* A companion on the same CPU makes the child's yields real switches. */
+static int test(void)
+{
+	pid_t child, companion;
+	int status;
+
+	companion = fork();
+	if (companion == 0)
+		for (;;)
+			sched_yield();
+	child = fork();
+	if (child == 0)
+		_exit(test_child());
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		status = 0;
+	kill(companion, SIGKILL);
+	waitpid(companion, NULL, 0);
+	return WEXITSTATUS(status);
+}
+
+int latch_init(uint32_t flags, char *why, size_t size)
+{
+	int result;
+
+	if (program_init())
+		engine_warn("no BPF program for the latch (CAP_BPF or kernel BTF "
+			    "is missing); disk waits are read from /proc");
+	result = test();
+	if (result == 0) {
+		snprintf(why, size,
+			 "perf context-switch events with sigtrap do not work here; "
+			 "fix: run as root on Linux 6.1 or later, with "
+			 "kernel.perf_event_paranoid below 3");
+		return -ENOSYS;
+	}
+	kind = result == 1 && program >= 0 && !(flags & KRONOS_F_NO_BPF_LATCH) ?
+		       LATCH_BPF :
+		       LATCH_PLAIN;
+	return 0;
+}
+
+const char *latch_name(void)
+{
+	return kind == LATCH_BPF ? "latch with BPF" :
+	       program >= 0	 ? "plain latch, states by BPF" :
+				   "plain latch";
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Virtual links. Each end is a TAP device in its host's namespace. A frame
+ * that leaves one end at the sender's virtual time t waits for the frames
+ * before it, is sent at the link's rate, and arrives after the delay:
+ *
+ *   arrival = t + waiting + 8 * bytes / bw + delay + jitter
+ *
+ * bytes is the Ethernet frame without preamble and checksum. Frames of one
+ * direction are never reordered. Arrival is an event of the receiving host.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+#define FRAME_MAX 65600
+#define ETH_TYPE 12
+#define ETH_IPV4_PROTOCOL 23
+#define ETH_IPV6_PROTOCOL 20
+#define PROTOCOL_TCP 6
+
+struct port {
+	struct link *link;
+	struct host *host;
+	int end; /* 0 or 1 */
+	int fd;
+	char name[16];
+};
+
+struct departure {
+	STAILQ_ENTRY(departure) entry;
+	int64_t time;
+};
+
+struct direction {
+	struct kronos_link_params params;
+	struct kronos_link_stats stats;
+	uint64_t random;	/* state of the generator */
+	int64_t busy_until;	/* the last frame has left then */
+	int64_t last_arrival;
+	STAILQ_HEAD(, departure) departures; /* of frames still in the queue */
+	int64_t in_queue;
+};
+
+struct link {
+	struct port port[2];
+	struct direction direction[2]; /* [0]: from port 0 to port 1 */
+};
+
+struct frame {
+	struct event event;
+	STAILQ_ENTRY(frame) entry; /* of the inbox */
+	struct port *from;
+	int64_t sent;
+	size_t size;
+	uint8_t data[];
+};
+
+static struct link **links;
+static uint32_t link_count;
+static uint64_t seed;
+
+/* What the watchdog has read and the worker has not yet taken. */
+static STAILQ_HEAD(, frame) inbox = STAILQ_HEAD_INITIALIZER(inbox);
+
+void link_init(uint64_t experiment_seed)
+{
+	seed = experiment_seed;
+}
+
+/* ---- random numbers (splitmix64) --------------------------------------- */
+
+static uint64_t random_next(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static double random_unit(uint64_t *state) /* [0, 1) */
+{
+	return (double)(random_next(state) >> 11) * 0x1p-53;
+}
+
+static double random_normal(uint64_t *state)
+{
+	double u = 1.0 - random_unit(state), v = random_unit(state);
+
+	return sqrt(-2.0 * log(u)) * cos(2.0 * M_PI * v);
+}
+
+/* ---- the model --------------------------------------------------------- */
+
+static void leave_queue(struct direction *direction, int64_t now)
+{
+	struct departure *first;
+
+	while ((first = STAILQ_FIRST(&direction->departures)) &&
+	       first->time <= now) {
+		STAILQ_REMOVE_HEAD(&direction->departures, entry);
+		direction->in_queue--;
+		free(first);
+	}
+}
+
+static void enter_queue(struct direction *direction, int64_t departs)
+{
+	struct departure *departure = xcalloc(sizeof(*departure));
+
+	departure->time = departs;
+	STAILQ_INSERT_TAIL(&direction->departures, departure, entry);
+	direction->in_queue++;
+}
+
+/* The frame's arrival, or HEAP_NEVER if it is dropped. */
+static int64_t transmit(struct direction *direction, int64_t now, size_t size)
+{
+	const struct kronos_link_params *params = &direction->params;
+	int64_t departs = now, arrival;
+
+	leave_queue(direction, now);
+	if (params->loss > 0 && random_unit(&direction->random) < params->loss) {
+		direction->stats.dropped_loss++;
+		return HEAP_NEVER;
+	}
+	if (params->max_queue > 0 && direction->in_queue >= params->max_queue) {
+		direction->stats.dropped_queue++;
+		return HEAP_NEVER;
+	}
+	if (params->bw_bps > 0) {
+		if (direction->busy_until > now)
+			departs = direction->busy_until;
+		departs += llround((double)size * 8e9 / params->bw_bps);
+		direction->busy_until = departs;
+		enter_queue(direction, departs);
+	}
+	direction->stats.tx_frames++;
+	direction->stats.tx_bytes += size;
+	arrival = departs + params->delay_ns;
+	if (params->jitter_ns > 0) {
+		arrival += llround(random_normal(&direction->random) *
+				   (double)params->jitter_ns);
+		if (arrival < departs)
+			arrival = departs;
+	}
+	if (arrival < direction->last_arrival)
+		arrival = direction->last_arrival;
+	direction->last_arrival = arrival;
+	return arrival;
+}
+
+static bool is_tcp(const struct frame *frame)
+{
+	uint16_t type;
+
+	if (frame->size <= ETH_IPV4_PROTOCOL)
+		return false;
+	type = (uint16_t)(frame->data[ETH_TYPE] << 8 | frame->data[ETH_TYPE + 1]);
+	return (type == 0x0800 && frame->data[ETH_IPV4_PROTOCOL] == PROTOCOL_TCP) ||
+	       (type == 0x86dd && frame->data[ETH_IPV6_PROTOCOL] == PROTOCOL_TCP);
+}
+
+static void frame_arrive(struct event *event, struct host *host)
+{
+	struct frame *frame = container_of(event, struct frame, event);
+	struct port *from = frame->from;
+	struct direction *direction = &from->link->direction[from->end];
+	struct port *to = &from->link->port[!from->end];
+	ssize_t written = write(to->fd, frame->data, frame->size);
+
+	/* An interface that is down refuses it, as a wire with nobody there. */
+	if (written == (ssize_t)frame->size) {
+		direction->stats.rx_frames++;
+		direction->stats.rx_bytes += frame->size;
+		engine.stats.frames++;
+	}
+	direction->stats.queued--;
+	free(frame);
+	task_drain();
+	if (host->tap_epoll >= 0)
+		link_read_host(host);
+	else
+		link_collect();
+}
+
+static void frame_send(struct frame *frame)
+{
+	struct port *from = frame->from;
+	struct direction *direction = &from->link->direction[from->end];
+	struct host *receiver = from->link->port[!from->end].host;
+	int64_t arrival = transmit(direction, frame->sent, frame->size);
+	int64_t late;
+
+	if (arrival == HEAP_NEVER) {
+		free(frame);
+		return;
+	}
+	if (is_tcp(frame))
+		from->host->tcp_seen = receiver->tcp_seen = true;
+	late = engine.live ? 0 : host_now(receiver) - arrival;
+	if (late > 0) {
+		direction->stats.late++;
+		engine.stats.late_frames++;
+		if (late > direction->stats.max_late_ns)
+			direction->stats.max_late_ns = late;
+	}
+	direction->stats.queued++;
+	frame->event.fire = frame_arrive;
+	host_add_event(receiver, &frame->event, arrival);
+}
+
+/* ---- reading ----------------------------------------------------------- */
+
+static struct frame *frame_read(struct port *port, uint8_t *buffer)
+{
+	ssize_t size = read(port->fd, buffer, FRAME_MAX);
+	struct frame *frame;
+
+	if (size <= 0)
+		return NULL;
+	frame = xrealloc(NULL, sizeof(*frame) + (size_t)size);
+	memset(frame, 0, sizeof(*frame));
+	frame->from = port;
+	frame->size = (size_t)size;
+	memcpy(frame->data, buffer, (size_t)size);
+	return frame;
+}
+
+void link_read_stamped(struct port *port)
+{
+	static uint8_t buffer[FRAME_MAX]; /* the watchdog's */
+	uint64_t now = tsc_now();
+	struct frame *frame;
+	bool any = false;
+
+	engine_lock();
+	while ((frame = frame_read(port, buffer))) {
+		frame->sent = engine.slice.host == port->host && !engine.live ?
+				      slice_time(&engine.slice, now) :
+				      host_now(port->host);
+		STAILQ_INSERT_TAIL(&inbox, frame, entry);
+		any = true;
+	}
+	engine_unlock();
+	if (!any) /* the interface is gone */
+		watchdog_forget_tap(port->fd);
+	else if (engine.worker_sleeps)
+		eventfd_signal(engine.inbox_event);
+}
+
+void link_collect(void)
+{
+	STAILQ_HEAD(, frame) taken = STAILQ_HEAD_INITIALIZER(taken);
+	struct frame *frame;
+
+	engine_lock();
+	STAILQ_CONCAT(&taken, &inbox);
+	engine_unlock();
+	while ((frame = STAILQ_FIRST(&taken))) {
+		STAILQ_REMOVE_HEAD(&taken, entry);
+		frame_send(frame);
+	}
+}
+
+void link_read_host(struct host *host)
+{
+	static uint8_t buffer[FRAME_MAX]; /* the worker's */
+	struct epoll_event events[16];
+	struct frame *frame;
+	struct port *port;
+	int count;
+
+	do {
+		count = epoll_wait(host->tap_epoll, events, 16, 0);
+		for (int i = 0; i < count; i++) {
+			port = events[i].data.ptr;
+			frame = frame_read(port, buffer);
+			if (!frame) { /* the interface is gone */
+				epoll_ctl(host->tap_epoll, EPOLL_CTL_DEL, port->fd,
+					  NULL);
+				continue;
+			}
+			do {
+				frame->sent = host_now(host);
+				frame_send(frame);
+			} while ((frame = frame_read(port, buffer)));
+		}
+	} while (count == 16);
+}
+
+bool link_read_all(void)
+{
+	struct epoll_event events[16];
+	int count = epoll_wait(engine.tap_epoll, events, 16, 0);
+	bool any = count > 0 || !STAILQ_EMPTY(&inbox);
+
+	for (int i = 0; i < count; i++)
+		link_read_host(events[i].data.ptr);
+	link_collect();
+	return any;
+}
+
+/* ---- set-up ------------------------------------------------------------ */
+
+static const char *bad_params(const struct kronos_link_params *params)
+{
+	if (!(params->bw_bps >= 0))
+		return "bw must not be negative";
+	if (params->delay_ns < 0)
+		return "delay must not be negative";
+	if (params->jitter_ns < 0)
+		return "jitter must not be negative";
+	if (!(params->loss >= 0 && params->loss <= 1))
+		return "loss must be between 0 and 100 %";
+	if (params->max_queue < 0)
+		return "max_queue_size must not be negative";
+	return NULL;
+}
+
+static void port_init(struct link *link, int end, struct host *host, int fd,
+		      const char *name)
+{
+	struct port *port = &link->port[end];
+
+	*port = (struct port){ .link = link, .host = host, .end = end, .fd = fd };
+	memcpy(port->name, name, sizeof(port->name));
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	if (host->tap_epoll < 0)
+		watchdog_watch_tap(fd, port);
+	else
+		epoll_ctl(host->tap_epoll, EPOLL_CTL_ADD, fd,
+			  &(struct epoll_event){ .events = EPOLLIN,
+						 .data.ptr = port });
+}
+
+int link_add(const struct kronos_link_config *config, char *error, size_t size)
+{
+	struct host *host[2];
+	struct link *link;
+	const char *bad;
+
+	for (int end = 0; end < 2; end++) {
+		host[end] = host_get(config->host[end]);
+		bad = bad_params(&config->dir[end]);
+		if (!host[end] || bad) {
+			snprintf(error, size, "link %s-%s: %s", config->name[0],
+				 config->name[1], bad ? bad : "unknown host");
+			return -EINVAL;
+		}
+	}
+	link = xcalloc(sizeof(*link));
+	for (int end = 0; end < 2; end++) {
+		struct direction *direction = &link->direction[end];
+
+		direction->params = config->dir[end];
+		direction->random = seed ^ ((uint64_t)link_count * 2 + (uint64_t)end)
+						   * 0xd1342543de82ef95;
+		STAILQ_INIT(&direction->departures);
+		port_init(link, end, host[end], config->tap_fd[end],
+			  config->name[end]);
+	}
+	links = xrealloc(links, (link_count + 1) * sizeof(struct link *));
+	links[link_count] = link;
+	return (int)link_count++;
+}
+
+int link_set(uint32_t id, uint32_t direction,
+	     const struct kronos_link_params *params)
+{
+	if (id >= link_count || direction > 1 || bad_params(params))
+		return -EINVAL;
+	links[id]->direction[direction].params = *params;
+	return 0;
+}
+
+int link_stats(uint32_t id, uint32_t direction, struct kronos_link_stats *stats)
+{
+	if (id >= link_count || direction > 1)
+		return -EINVAL;
+	*stats = links[id]->direction[direction].stats;
+	return 0;
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One turn of one task: what it sees of the clock, when it is cut, and what
+ * its host is charged for it.
+ *
+ * The charge is real time from the task's first user instruction to its last
+ * stop, less what the stops themselves cost (measured at start). While a
+ * slice runs nothing dilated or of the engine runs beside it, except that the
+ * kernel may take the CPU away; a slice that looks long is checked against the
+ * CPU time that the task has really used.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* Real time that a task may compute in no virtual time before others get a turn. */
+#define FREE_QUANTUM (10 * NSEC_PER_MSEC)
+/* And when the host's clock moves to the window's end all the same. */
+#define FREE_BURST_MAX (250 * NSEC_PER_MSEC)
+/* Disk waits longer than this are taken for sleeps. */
+#define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
+
+static uint64_t enter_ticks; /* from the look at the TSC to user code */
+static uint64_t leave_ticks; /* from user code to the next look at the TSC */
+
+int64_t slice_time(const struct slice *slice, uint64_t tsc)
+{
+	int64_t ran = (int64_t)(tsc - slice->tsc_start);
+	int64_t time = slice->base;
+
+	if (ran > 0 && slice->host->mult && !engine.live)
+		time += fixed_mul((uint64_t)ran, slice->host->mult);
+	return time < slice->cap ? time : slice->cap;
+}
+
+static int64_t cpu_time(const struct task *task)
+{
+	/* CPU clock of a thread, as the kernel encodes it. */
+	clockid_t clock = (clockid_t)((~(unsigned int)task->tid << 3) | 6);
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts))
+		return -1;
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static void fill_page(struct vclock_page *page, const struct slice *slice)
+{
+	const struct host *host = slice->host;
+
+	*page = (struct vclock_page){
+		.base = slice->base,
+		.cap = INT64_MAX,
+		.realtime = engine.realtime,
+		.boottime = engine.boottime,
+		.tai = engine.tai,
+	};
+	if (engine.live) {
+		page->base = engine.live_base;
+		page->tsc_start = engine.live_tsc;
+		page->mult = engine.ns_per_tsc;
+	} else if (host->mult) {
+		page->tsc_start = slice->tsc_start;
+		page->mult = host->mult;
+		page->cap = slice->cap;
+	} else if (!host_is_instant(host)) {
+		page->read_cost = FREE_READ_COST;
+	}
+}
+
+/* How long the task may run in real time. */
+static int64_t real_budget(const struct host *host, int64_t virtual_ns)
+{
+	if (engine.live)
+		return virtual_ns;
+	if (host->mult)
+		return (int64_t)((double)virtual_ns * host->cpu_speed);
+	return FREE_QUANTUM;
+}
+
+static void slice_open(struct slice *slice, struct task *task, int64_t limit)
+{
+	struct host *host = task->host;
+	int64_t base = host_now(host);
+	int64_t budget = real_budget(host, limit - base);
+	uint64_t now = tsc_now();
+
+	if (budget < NSEC_PER_USEC)
+		budget = NSEC_PER_USEC;
+	engine_lock();
+	*slice = (struct slice){
+		.host = host,
+		.task = task,
+		.base = base,
+		.tsc_start = now + enter_ticks,
+		.tsc_end = now + enter_ticks +
+			   (uint64_t)((double)budget * engine.tsc_per_ns),
+		.cap = engine.live || !host->mult ? INT64_MAX : limit,
+	};
+	engine_unlock();
+}
+
+/* The watchdog had to take the task's priority away: stop it the hard way. */
+static void stop_demoted(struct task *task)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+
+	task->kick = KICK_MASK;
+	ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
+	sched_setscheduler(task->tid, SCHED_FIFO, &param);
+}
+
+/* Under the free counter the clock has moved with the reads of it. */
+static int64_t free_clock(const struct task *task, int64_t base)
+{
+	int64_t last;
+
+	if (!task->process->clock_page ||
+	    task_read(task,
+		      task->process->clock_page +
+			      offsetof(struct vclock_page, last),
+		      &last, sizeof(last)))
+		return base;
+	return last > base ? last : base;
+}
+
+static void charge(const struct slice *slice, int64_t limit, uint64_t end,
+		   int64_t cpu_before)
+{
+	struct host *host = slice->host;
+	int64_t real = (int64_t)(end - leave_ticks - slice->tsc_start);
+	int64_t clock = host_now(host), cpu;
+
+	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
+	host->burst += real;
+	if (engine.live || host_is_instant(host))
+		return;
+	if (!host->mult) {
+		if (slice->task)
+			clock = free_clock(slice->task, clock);
+		if (host->burst > FREE_BURST_MAX) {
+			if (!host->warned_spin)
+				engine_warn("%s computes without end and without "
+					    "reading the clock; its time goes on "
+					    "by one window at a time",
+					    host->name);
+			host->warned_spin = true;
+			clock = limit;
+		}
+	} else {
+		/* Was the CPU taken away meanwhile? */
+		if (slice->task && cpu_before >= 0 && real > 50 * NSEC_PER_USEC) {
+			cpu = cpu_time(slice->task) - cpu_before;
+			if (cpu >= 0 && cpu + 50 * NSEC_PER_USEC < real)
+				real = cpu;
+		}
+		clock = slice->base +
+			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
+				  host->mult);
+	}
+	if (clock > host->clock)
+		host->clock = clock;
+}
+
+/* A task in a disk wait is not idle: virtual time waits for it. */
+static void await_disk(pid_t tid)
+{
+	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
+	uint64_t start = tsc_now();
+	bool disk_wait, trap_blocked;
+	struct task *task;
+
+	for (;;) {
+		task = task_find(tid);
+		if (!task || task->state != TASK_AWAY || task->vforking ||
+		    !latch_state(task, &disk_wait, &trap_blocked) || !disk_wait)
+			return;
+		if (fixed_mul(tsc_now() - start, engine.ns_per_tsc) > DISK_WAIT_MAX)
+			return;
+		nanosleep(&nap, NULL);
+		task_drain();
+	}
+}
+
+static void after_block(pid_t tid)
+{
+	struct task *task = task_find(tid);
+	bool disk_wait = false, trap_blocked = false;
+
+	if (!task || task->state != TASK_AWAY)
+		return;
+	if (latch_state(task, &disk_wait, &trap_blocked)) {
+		if (disk_wait) {
+			await_disk(tid);
+			task = task_find(tid);
+			if (!task || task->state != TASK_AWAY)
+				return;
+		}
+		if (trap_blocked) {
+			task_kick(task, KICK_MASK);
+			task_drain();
+			return;
+		}
+	}
+	timed_blocked(task);
+}
+
+void slice_run(struct task *task, int64_t limit)
+{
+	struct slice *slice = &engine.slice;
+	struct host *host = task->host;
+	struct vclock_page page;
+	pid_t tid = task->tid;
+	int64_t cpu_before;
+	uint64_t end;
+
+	cpu_before = host->mult && !engine.live ? cpu_time(task) : -1;
+	slice_open(slice, task, limit);
+	fill_page(&page, slice);
+	inject_page(task, &page);
+	watchdog_arm(slice->tsc_end);
+	engine.stats.slices++;
+	task_resume(task);
+	end = tsc_now();
+	if (slice->demoted)
+		stop_demoted(task);
+	engine_lock();
+	charge(slice, limit, end, cpu_before);
+	if (slice->cut && !task->kick)
+		task->kick = KICK_SLICE;
+	slice->host = NULL;
+	engine_unlock();
+	task_drain();
+	after_block(tid);
+	slice->task = NULL;
+	if (host->tap_epoll >= 0)
+		link_read_host(host);
+	else
+		link_collect();
+}
+
+/* ---- what a stop costs ------------------------------------------------- */
+
+static _Noreturn void measure_child(void)
+{
+	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	raise(SIGSTOP);
+	for (;;)
+		raise(SIGUSR1);
+}
+
+/* From a resume to the next stop of a task that does next to nothing. */
+static uint64_t measure_stop(void)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+	uint64_t best = UINT64_MAX, start, ticks;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		measure_child();
+	if (child < 0)
+		return 0;
+	waitpid(child, &status, 0);
+	sched_setscheduler(child, SCHED_FIFO, &param);
+	for (int i = 0; i < 200; i++) {
+		start = tsc_now();
+		ptrace(PTRACE_SYSCALL, child, 0, 0);
+		ticks = tsc_now() - start;
+		waitpid(child, &status, __WALL);
+		if (ticks < best)
+			best = ticks;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	return best;
+}
+
+void slice_init(void)
+{
+	uint64_t ticks = measure_stop();
+
+	/* The way in and the way out are about as long. */
+	enter_ticks = ticks / 2;
+	leave_ticks = ticks - enter_ticks;
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Dilated tasks: how they are seized, what each of their ptrace stops means,
+ * how they multiply and end. What happens at system calls is in timed.c, when
+ * they run in slice.c.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/ptrace.h>
+#include <linux/sched.h>
+
+#include "engine.h"
+
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
+
+#define SEIZE_OPTIONS                                                          \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |    \
+	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE |  \
+	 PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
+
+static struct task *tasks;
+static struct process *processes;
+
+size_t task_count(void)
+{
+	return HASH_COUNT(tasks);
+}
+
+struct task *task_find(pid_t tid)
+{
+	struct task *task;
+
+	HASH_FIND_INT(tasks, &tid, task);
+	return task;
+}
+
+static struct process *process_get(pid_t pid, struct host *host)
+{
+	struct process *process;
+
+	HASH_FIND_INT(processes, &pid, process);
+	if (!process) {
+		process = xcalloc(sizeof(*process));
+		process->pid = pid;
+		process->host = host;
+		HASH_ADD_INT(processes, pid, process);
+	}
+	process->threads++;
+	return process;
+}
+
+static void process_put(struct process *process)
+{
+	if (--process->threads)
+		return;
+	timers_forget(process);
+	HASH_DEL(processes, process);
+	free(process);
+}
+
+/* A task may be seen to stop before its parent is seen to have made it. */
+static struct task *task_new(pid_t tid)
+{
+	struct task *task = xcalloc(sizeof(*task));
+
+	task->tid = tid;
+	task->latch = -1;
+	task->state = TASK_JOINING;
+	HASH_ADD_INT(tasks, tid, task);
+	return task;
+}
+
+static void task_adopt(struct task *task, pid_t pid, struct host *host)
+{
+	task->process = process_get(pid, host);
+	task->host = host;
+	LIST_INSERT_HEAD(&host->tasks, task, host_entry);
+	host->task_count++;
+}
+
+static void task_gone(struct task *task)
+{
+	struct host *host = task->host;
+
+	latch_close(task);
+	if (host) {
+		timed_forget(task);
+		if (task->state == TASK_READY)
+			TAILQ_REMOVE(&host->ready, task, ready_entry);
+		LIST_REMOVE(task, host_entry);
+		host->task_count--;
+		process_put(task->process);
+		host_changed(host);
+	}
+	if (engine.slice.task == task)
+		engine.slice.task = NULL;
+	HASH_DEL(tasks, task);
+	free(task);
+}
+
+/* Every dilated task runs on the worker's CPU, above it. */
+static void task_schedule(pid_t tid)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((unsigned int)engine.cpu, &cpus);
+	sched_setaffinity(tid, sizeof(cpus), &cpus);
+	sched_setscheduler(tid, SCHED_FIFO, &param);
+}
+
+int task_seize(pid_t pid, struct host *host)
+{
+	struct task *task;
+
+	if (ptrace(PTRACE_SEIZE, pid, 0, SEIZE_OPTIONS))
+		return -errno;
+	task = task_find(pid);
+	if (!task)
+		task = task_new(pid);
+	task_adopt(task, pid, host);
+	return 0;
+}
+
+void task_ready(struct task *task, bool first)
+{
+	struct host *host = task->host;
+
+	engine_assert(task->state != TASK_READY);
+	task->state = TASK_READY;
+	if (first)
+		TAILQ_INSERT_HEAD(&host->ready, task, ready_entry);
+	else
+		TAILQ_INSERT_TAIL(&host->ready, task, ready_entry);
+	/* Whoever woke it did so now: its host's clock cannot be earlier. */
+	if (engine.slice.task && engine.slice.task->host != host)
+		host_advance(host, host_now(engine.slice.task->host));
+	host_changed(host);
+}
+
+void task_resume(struct task *task)
+{
+	int request = task->exit ? PTRACE_SYSCALL : PTRACE_CONT;
+	int signal = task->signal;
+
+	engine_assert(task->state == TASK_READY);
+	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
+	task->state = TASK_AWAY;
+	task->signal = 0;
+	if (task->latch_spent)
+		latch_rearm(task);
+	/* If it fails the task has been killed, and its end is to be waited for. */
+	ptrace(request, task->tid, 0, signal);
+}
+
+void task_kick(struct task *task, enum kick_reason reason)
+{
+	bool disk_wait, trap_blocked;
+
+	task->kick = reason;
+	if (latch_state(task, &disk_wait, &trap_blocked) && trap_blocked)
+		ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
+	else
+		syscall(SYS_tgkill, task->process->pid, task->tid, SIGTRAP);
+}
+
+static void unblock_trap(struct task *task)
+{
+	uint64_t mask;
+
+	if (ptrace(PTRACE_GETSIGMASK, task->tid, sizeof(mask), &mask))
+		return;
+	if (!(mask & 1ULL << (SIGTRAP - 1)))
+		return;
+	mask &= ~(1ULL << (SIGTRAP - 1));
+	ptrace(PTRACE_SETSIGMASK, task->tid, sizeof(mask), &mask);
+}
+
+/* ---- stops ------------------------------------------------------------- */
+
+/* The engine's own SIGTRAP is for nobody else to see. */
+static bool own_trap(const siginfo_t *info)
+{
+	return info->si_code == TRAP_PERF ||
+	       (info->si_code == SI_TKILL &&
+		(info->si_pid == getpid() || info->si_pid == 0));
+}
+
+/* Returns true if the task may go on at once, false if its turn is over. */
+static bool stop_signal(struct task *task, int signal)
+{
+	siginfo_t info;
+	bool cut;
+
+	if (signal == SIGTRAP &&
+	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) && own_trap(&info)) {
+		cut = task->kick == KICK_SLICE;
+		task->latch_spent = true;
+		if (task->wait.call || task->kick)
+			timed_interrupted(task, false);
+		task->kick = KICK_NONE;
+		return !cut && engine.slice.task == task;
+	}
+	if (task->wait.call)
+		timed_interrupted(task, false);
+	timed_signal(task, signal);
+	task->signal = signal;
+	return true;
+}
+
+static bool stop_syscall_exit(struct task *task)
+{
+	enum exit_reason reason = task->exit;
+	struct user_regs_struct regs;
+
+	task->exit = EXIT_NONE;
+	switch (reason) {
+	case EXIT_TIMED:
+		timed_interrupted(task, true);
+		break;
+	case EXIT_EXEC:
+		if (task_get_regs(task, &regs) && regs.rax == 0)
+			inject_clock(task);
+		latch_open(task);
+		break;
+	case EXIT_VALUE:
+		if (task_get_regs(task, &regs))
+			task->exit_value(task, &regs);
+		break;
+	case EXIT_NONE:
+		break;
+	}
+	return true;
+}
+
+static bool clone_makes_thread(const struct task *parent, bool *shares_memory)
+{
+	struct user_regs_struct regs;
+	uint64_t flags = 0;
+
+	if (!task_get_regs(parent, &regs))
+		return true;
+	if (regs.orig_rax == SYS_clone)
+		flags = regs.rdi;
+	else if (regs.orig_rax == SYS_clone3)
+		task_read(parent, regs.rdi, &flags, sizeof(flags));
+	*shares_memory = flags & CLONE_VM;
+	return flags & CLONE_THREAD;
+}
+
+static void stop_fork(struct task *parent, int event)
+{
+	bool shares_memory = event == PTRACE_EVENT_VFORK;
+	struct process *process;
+	struct task *child;
+	unsigned long tid;
+	bool thread;
+
+	if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
+		return;
+	parent->vforking = event == PTRACE_EVENT_VFORK;
+	thread = event == PTRACE_EVENT_CLONE &&
+		 clone_makes_thread(parent, &shares_memory);
+	child = task_find((pid_t)tid);
+	if (!child)
+		child = task_new((pid_t)tid);
+	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
+	process = child->process;
+	if (process != parent->process) {
+		process->clock_page = parent->process->clock_page;
+		process->page_sent = parent->process->page_sent;
+		process->page_known = parent->process->page_known;
+		process->shares_memory = shares_memory;
+		parent->process->shares_memory |= shares_memory;
+	}
+	if (child->state == TASK_HELD) { /* it has stopped already */
+		latch_open(child);
+		task_ready(child, false);
+	}
+}
+
+/* The process has one task from here on, and its leader's id. */
+static void stop_exec(struct task *task, pid_t pid)
+{
+	struct process *process = task->process;
+	struct task *other, *next;
+	unsigned long former;
+
+	if (!ptrace(PTRACE_GETEVENTMSG, pid, 0, &former) &&
+	    (pid_t)former != pid) {
+		/* The leader has taken the place of the thread that called exec. */
+		other = task_find((pid_t)former);
+		if (other) {
+			task->exit = other->exit;
+			task->latch = other->latch;
+			other->latch = -1;
+		}
+	}
+	for (other = LIST_FIRST(&task->host->tasks); other; other = next) {
+		next = LIST_NEXT(other, host_entry);
+		if (other != task && other->process == process)
+			task_gone(other);
+	}
+	timed_forget(task);
+	task->exit = EXIT_EXEC;
+	latch_close(task);
+	process->clock_page = 0;
+	process->page_known = false;
+	process->shares_memory = false;
+	timers_exec(process);
+}
+
+/* Returns false if the task does not want to run. */
+static bool stop_event(struct task *task, int signal)
+{
+	switch (signal) {
+	case SIGSTOP:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+		if (task->wait.call)
+			timed_interrupted(task, false);
+		task->state = TASK_HELD;
+		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
+		return false;
+	}
+	if (task->latch < 0 && !task->exit)
+		latch_open(task); /* its first stop */
+	if (task->wait.call || task->kick)
+		timed_interrupted(task, false);
+	if (task->kick == KICK_MASK)
+		unblock_trap(task);
+	task->kick = KICK_NONE;
+	return true;
+}
+
+static void on_stop(struct task *task, int status)
+{
+	int signal = WSTOPSIG(status), event = status >> 16;
+	bool current = engine.slice.task == task;
+	bool first = current;
+
+	engine.stats.stops++;
+	/* Only a leader that stood still while another thread called exec. */
+	if (task->state == TASK_READY) {
+		TAILQ_REMOVE(&task->host->ready, task, ready_entry);
+		task->state = TASK_AWAY;
+	}
+	switch (event) {
+	case 0:
+		if (signal == (SIGTRAP | 0x80))
+			stop_syscall_exit(task);
+		else
+			first = stop_signal(task, signal) && current;
+		break;
+	case PTRACE_EVENT_SECCOMP:
+		if (task->state == TASK_JOINING)
+			task_schedule(task->tid);
+		if (!timed_enter(task))
+			first = false;
+		break;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		stop_fork(task, event);
+		break;
+	case PTRACE_EVENT_VFORK_DONE:
+		task->vforking = false;
+		break;
+	case PTRACE_EVENT_EXEC:
+		stop_exec(task, task->tid);
+		break;
+	case PTRACE_EVENT_STOP:
+		if (!stop_event(task, signal))
+			return;
+		break;
+	}
+	task_ready(task, first);
+}
+
+static void on_status(pid_t tid, int status)
+{
+	struct task *task = task_find(tid);
+
+	if (!WIFSTOPPED(status)) {
+		if (task)
+			task_gone(task);
+		return;
+	}
+	if (!task)
+		task = task_new(tid);
+	if (task->host)
+		on_stop(task, status);
+	else
+		task->state = TASK_HELD; /* until its parent is seen to have forked */
+}
+
+void task_drain(void)
+{
+	static const struct timespec now = { 0 };
+	sigset_t set;
+	int status;
+	pid_t tid;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	/* Asking every tracee is dear, asking for the signal is not. */
+	while (sigtimedwait(&set, NULL, &now) == SIGCHLD)
+		while ((tid = waitpid(-1, &status,
+				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
+			on_status(tid, status);
+}
+
+void task_for_each(void (*visit)(struct task *task, void *arg), void *arg)
+{
+	struct task *task, *next;
+
+	HASH_ITER(hh, tasks, task, next)
+		visit(task, arg);
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Timers that programs set: interval timers and timerfds. The kernel's own are
+ * never armed; at the virtual time the engine sends the signal, or gives the
+ * descriptor its ticks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/kcmp.h>
+
+#include "engine.h"
+
+#ifndef TFD_IOC_SET_TICKS
+#define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
+#endif
+
+struct timerfd {
+	struct event event;
+	LIST_ENTRY(timerfd) entry;
+	struct process *process;
+	int fd;	   /* in the process */
+	int own;   /* the engine's duplicate */
+	int64_t interval;
+};
+
+/* Time until the event, 0 if it is not set. */
+static int64_t remaining(const struct event *event, const struct host *host)
+{
+	int64_t left;
+
+	if (!heap_contains(&event->node))
+		return 0;
+	left = event->node.time - host_now(host);
+	return left > 0 ? left : 1;
+}
+
+/* The next expiry of a periodic timer, from where the last one was due. */
+static void repeat(struct event *event, struct host *host, int64_t interval)
+{
+	if (interval)
+		host_add_event(host, event, event->node.time + interval);
+}
+
+/* ---- ITIMER_REAL ------------------------------------------------------- */
+
+static void itimer_fire(struct event *event, struct host *host)
+{
+	struct itimer *timer = container_of(event, struct itimer, event);
+	struct process *process = container_of(timer, struct process, real);
+
+	repeat(event, host, timer->interval);
+	kill(process->pid, SIGALRM);
+	task_drain();
+}
+
+static void itimer_set(struct process *process, int64_t value, int64_t interval)
+{
+	struct itimer *timer = &process->real;
+
+	timer->event.fire = itimer_fire;
+	timer->interval = interval;
+	if (value)
+		host_add_event(process->host, &timer->event,
+			       host_now(process->host) + value);
+	else
+		host_remove_event(process->host, &timer->event);
+}
+
+static struct timeval to_timeval(int64_t ns)
+{
+	/* Rounded up: a timer that is set never shows zero. */
+	int64_t us = (ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
+
+	return (struct timeval){ us / 1000000, us % 1000000 };
+}
+
+static int itimer_write(struct task *task, uint64_t address)
+{
+	const struct process *process = task->process;
+	struct itimerval value = {
+		.it_interval = to_timeval(process->real.interval),
+		.it_value = to_timeval(remaining(&process->real.event, task->host)),
+	};
+
+	return address ? task_write(task, address, &value, sizeof(value)) : 0;
+}
+
+static bool valid_timeval(const struct timeval *tv)
+{
+	return tv->tv_sec >= 0 && tv->tv_usec >= 0 && tv->tv_usec < 1000000;
+}
+
+static int64_t from_timeval(const struct timeval *tv)
+{
+	return (tv->tv_sec > INT32_MAX ? INT32_MAX : tv->tv_sec) * NSEC_PER_SEC +
+	       tv->tv_usec * NSEC_PER_USEC;
+}
+
+void timers_setitimer(struct task *task, struct user_regs_struct *regs)
+{
+	struct itimerval value = { 0 };
+	int result;
+
+	if (regs->rsi && task_read(task, regs->rsi, &value, sizeof(value))) {
+		call_skip(task, regs, -EFAULT);
+		return;
+	}
+	if (!valid_timeval(&value.it_value) || !valid_timeval(&value.it_interval)) {
+		call_skip(task, regs, -EINVAL);
+		return;
+	}
+	result = itimer_write(task, regs->rdx);
+	if (!result)
+		itimer_set(task->process, from_timeval(&value.it_value),
+			   from_timeval(&value.it_interval));
+	call_skip(task, regs, result);
+}
+
+void timers_getitimer(struct task *task, struct user_regs_struct *regs)
+{
+	call_skip(task, regs, regs->rsi ? itimer_write(task, regs->rsi) : -EFAULT);
+}
+
+void timers_alarm(struct task *task, struct user_regs_struct *regs)
+{
+	int64_t left = remaining(&task->process->real.event, task->host);
+	int64_t seconds = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
+
+	if (left && !seconds)
+		seconds = 1;
+	itimer_set(task->process, (int64_t)(uint32_t)regs->rdi * NSEC_PER_SEC, 0);
+	call_skip(task, regs, seconds);
+}
+
+/* ---- timerfd ----------------------------------------------------------- */
+
+/* A line of /proc/.../fdinfo, as "clockid:" or "ticks:"; -1 if it is not there. */
+static int64_t fdinfo(pid_t pid, int fd, const char *key)
+{
+	char path[64], line[128];
+	int64_t value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), file))
+		if (!strncmp(line, key, strlen(key)))
+			value = strtoll(line + strlen(key), NULL, 0);
+	fclose(file);
+	return value;
+}
+
+static struct timerfd *timerfd_get(struct process *process, int fd)
+{
+	struct timerfd *timer;
+
+	LIST_FOREACH(timer, &process->timerfds, entry)
+		if (timer->fd == fd)
+			return timer;
+	return NULL;
+}
+
+static bool timerfd_is_open(const struct timerfd *timer)
+{
+	return syscall(SYS_kcmp, timer->process->pid, getpid(), KCMP_FILE,
+		       timer->fd, timer->own) == 0;
+}
+
+static void timerfd_free(struct timerfd *timer)
+{
+	host_remove_event(timer->process->host, &timer->event);
+	LIST_REMOVE(timer, entry);
+	close(timer->own);
+	free(timer);
+}
+
+static void timerfd_fire(struct event *event, struct host *host)
+{
+	struct timerfd *timer = container_of(event, struct timerfd, event);
+	int64_t unread;
+	uint64_t ticks;
+
+	if (!timerfd_is_open(timer)) {
+		timerfd_free(timer);
+		return;
+	}
+	repeat(event, host, timer->interval);
+	unread = fdinfo(getpid(), timer->own, "ticks:");
+	ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
+	if (ioctl(timer->own, TFD_IOC_SET_TICKS, &ticks)) {
+		/* A kernel without it: the shortest real timer gives one tick. */
+		const struct itimerspec soon = { .it_value.tv_nsec = 1 };
+
+		timerfd_settime(timer->own, 0, &soon, NULL);
+	}
+	task_drain();
+}
+
+static struct timerfd *timerfd_open(struct process *process, int fd)
+{
+	struct timerfd *timer = timerfd_get(process, fd);
+	int pidfd;
+
+	if (timer && timerfd_is_open(timer))
+		return timer;
+	if (timer)
+		timerfd_free(timer);
+	if (fdinfo(process->pid, fd, "clockid:") < 0)
+		return NULL;
+	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	if (pidfd < 0)
+		return NULL;
+	timer = xcalloc(sizeof(*timer));
+	timer->own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	close(pidfd);
+	if (timer->own < 0) {
+		free(timer);
+		return NULL;
+	}
+	timer->fd = fd;
+	timer->process = process;
+	timer->event.fire = timerfd_fire;
+	LIST_INSERT_HEAD(&process->timerfds, timer, entry);
+	return timer;
+}
+
+static bool valid_timespec(const struct timespec *ts)
+{
+	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < NSEC_PER_SEC;
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+}
+
+static int timerfd_write(struct task *task, const struct timerfd *timer,
+			 uint64_t address)
+{
+	struct itimerspec value = { 0 };
+
+	if (!address)
+		return 0;
+	if (timer) {
+		value.it_interval = to_timespec(timer->interval);
+		value.it_value = to_timespec(remaining(&timer->event, task->host));
+	}
+	return task_write(task, address, &value, sizeof(value));
+}
+
+static int64_t timerfd_clock_offset(const struct timerfd *timer)
+{
+	switch (fdinfo(getpid(), timer->own, "clockid:")) {
+	case CLOCK_REALTIME:
+	case CLOCK_REALTIME_ALARM:
+		return engine.realtime;
+	case CLOCK_BOOTTIME:
+	case CLOCK_BOOTTIME_ALARM:
+		return engine.boottime;
+	}
+	return 0;
+}
+
+void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
+{
+	static const struct itimerspec disarmed;
+	struct itimerspec value;
+	struct timerfd *timer;
+	int64_t time;
+	int result;
+
+	timer = timerfd_open(task->process, (int)regs->rdi);
+	if (!timer)
+		return; /* the kernel says what is wrong with it */
+	if (task_read(task, regs->rdx, &value, sizeof(value))) {
+		call_skip(task, regs, -EFAULT);
+		return;
+	}
+	if (!valid_timespec(&value.it_value) || !valid_timespec(&value.it_interval)) {
+		call_skip(task, regs, -EINVAL);
+		return;
+	}
+	result = timerfd_write(task, timer, regs->r10);
+	if (result) {
+		call_skip(task, regs, result);
+		return;
+	}
+	/* Takes back ticks that were not read. */
+	timerfd_settime(timer->own, 0, &disarmed, NULL);
+	timer->interval = value.it_interval.tv_sec * NSEC_PER_SEC +
+			  value.it_interval.tv_nsec;
+	time = value.it_value.tv_sec > INT32_MAX ?
+		       HEAP_NEVER :
+		       value.it_value.tv_sec * NSEC_PER_SEC + value.it_value.tv_nsec;
+	if (!time)
+		host_remove_event(task->host, &timer->event);
+	else if (regs->rsi & TFD_TIMER_ABSTIME)
+		host_add_event(task->host, &timer->event,
+			       time - timerfd_clock_offset(timer));
+	else
+		host_add_event(task->host, &timer->event,
+			       time == HEAP_NEVER ? time :
+						    host_now(task->host) + time);
+	call_skip(task, regs, 0);
+}
+
+void timers_timerfd_gettime(struct task *task, struct user_regs_struct *regs)
+{
+	const struct timerfd *timer = timerfd_get(task->process, (int)regs->rdi);
+
+	if (timer && timerfd_is_open(timer))
+		call_skip(task, regs, timerfd_write(task, timer, regs->rsi));
+}
+
+/* ---- the end of a process ---------------------------------------------- */
+
+void timers_exec(struct process *process)
+{
+	struct timerfd *timer, *next;
+
+	for (timer = LIST_FIRST(&process->timerfds); timer; timer = next) {
+		next = LIST_NEXT(timer, entry);
+		if (!timerfd_is_open(timer))
+			timerfd_free(timer);
+	}
+}
+
+void timers_forget(struct process *process)
+{
+	host_remove_event(process->host, &process->real.event);
+	while (!LIST_EMPTY(&process->timerfds))
+		timerfd_free(LIST_FIRST(&process->timerfds));
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The second thread. It is above the dilated tasks on their CPU and sleeps
+ * until one of these happens: the running slice is over; a host whose clock
+ * moves inside a slice sends a frame, which must be stamped now; the
+ * orchestrator has died; virtual time has stood still for long.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+/* After this a task that ignores the cut loses its priority. */
+#define DEMOTE_AFTER NSEC_PER_MSEC
+#define STALL_SECONDS 5
+
+static int epoll = -1;
+static int timer = -1;	/* end of the slice */
+static int ticker = -1; /* once a second */
+static uint64_t armed;	/* TSC at which the timer expires, 0: never */
+static pthread_t thread;
+
+/* What the descriptors stand for; TAPs have their port instead. */
+static int timer_tag, ticker_tag, control_tag;
+
+static void arm_at(uint64_t tsc)
+{
+	uint64_t now = tsc_now();
+	int64_t ns = tsc > now ? fixed_mul(tsc - now, engine.ns_per_tsc) : 1;
+	const struct itimerspec value = {
+		.it_value = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC + 1 },
+	};
+
+	armed = tsc;
+	timerfd_settime(timer, 0, &value, NULL);
+}
+
+/*
+ * Most slices end by themselves long before: a timer that is due earlier stays
+ * as it is, and is set anew when it finds a later end.
+ */
+void watchdog_arm(uint64_t tsc_end)
+{
+	if (!armed || armed > tsc_end)
+		arm_at(tsc_end);
+}
+
+static void on_timer(void)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+	struct slice *slice = &engine.slice;
+	uint64_t expirations;
+
+	if (read(timer, &expirations, sizeof(expirations)) < 0)
+		return;
+	armed = 0;
+	engine_lock();
+	if (slice->host && slice->task && !slice->demoted) {
+		if (tsc_now() < slice->tsc_end) {
+			arm_at(slice->tsc_end);
+		} else if (!slice->cut) {
+			slice->cut = true;
+			syscall(SYS_tgkill, slice->task->process->pid,
+				slice->task->tid, SIGTRAP);
+			slice->tsc_end = tsc_now() +
+					 (uint64_t)((double)DEMOTE_AFTER *
+						    engine.tsc_per_ns);
+			arm_at(slice->tsc_end);
+		} else {
+			slice->demoted = true;
+			sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
+		}
+	}
+	engine_unlock();
+}
+
+static void task_name(pid_t tid, char *name, size_t size)
+{
+	char path[32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", tid);
+	file = fopen(path, "re");
+	if (!file || !fgets(name, (int)size, file))
+		snprintf(name, size, "?");
+	if (file)
+		fclose(file);
+	name[strcspn(name, "\n")] = '\0';
+}
+
+static void on_ticker(void)
+{
+	static int64_t last_now = -1;
+	static uint64_t last_slices;
+	static int seconds;
+	uint64_t expirations;
+	char name[32];
+
+	if (read(ticker, &expirations, sizeof(expirations)) < 0)
+		return;
+	if (!engine.progressing || engine.now != last_now) {
+		last_now = engine.now;
+		last_slices = engine.stats.slices;
+		seconds = 0;
+		return;
+	}
+	if (++seconds % STALL_SECONDS)
+		return;
+	engine_lock();
+	if (engine.slice.host && engine.slice.task) {
+		task_name(engine.slice.task->tid, name, sizeof(name));
+		engine_warn("virtual time has stood at %.6f s for %d s: waiting for "
+			    "%s, process %d (%s), which computes",
+			    (double)(engine.now - engine.origin) / 1e9, seconds,
+			    engine.slice.host->name,
+			    engine.slice.task->process->pid, name);
+	} else {
+		engine_warn("virtual time has stood at %.6f s for %d s: %s",
+			    (double)(engine.now - engine.origin) / 1e9, seconds,
+			    engine.stats.slices == last_slices ?
+				    "every process waits for something from outside" :
+				    "the instant processes keep each other busy");
+	}
+	last_slices = engine.stats.slices;
+	engine_unlock();
+}
+
+static void add(int fd, uint32_t events, void *tag)
+{
+	struct epoll_event event = { .events = events, .data.ptr = tag };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+		engine_bug(__FILE__, __LINE__, "epoll_ctl");
+}
+
+void watchdog_watch_tap(int fd, void *port)
+{
+	add(fd, EPOLLIN, port);
+}
+
+void watchdog_forget_tap(int fd)
+{
+	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void *watchdog(void *arg)
+{
+	struct epoll_event events[32];
+	int count;
+
+	(void)arg;
+	for (;;) {
+		count = epoll_wait(epoll, events, 32, -1);
+		for (int i = 0; i < count; i++) {
+			void *tag = events[i].data.ptr;
+
+			if (tag == &timer_tag)
+				on_timer();
+			else if (tag == &ticker_tag)
+				on_ticker();
+			else if (tag == &control_tag)
+				engine_abort();
+			else
+				link_read_stamped(tag);
+		}
+	}
+	return NULL;
+}
+
+void watchdog_start(void)
+{
+	const struct sched_param param = { .sched_priority = PRIO_WATCHDOG };
+	const struct itimerspec second = { { 1, 0 }, { 1, 0 } };
+
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	ticker = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	engine_assert(epoll >= 0 && timer >= 0 && ticker >= 0);
+	add(timer, EPOLLIN, &timer_tag);
+	add(ticker, EPOLLIN, &ticker_tag);
+	/* Only its end: requests are the worker's to read. */
+	add(KRONOS_CONTROL_FD, EPOLLRDHUP | EPOLLHUP, &control_tag);
+	timerfd_settime(ticker, 0, &second, NULL);
+	engine_assert(!pthread_create(&thread, NULL, watchdog, NULL));
+	engine_assert(!pthread_setschedparam(thread, SCHED_FIFO, &param));
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: MIT
+/* libkronos: the orchestrator's side. Starts the engine and speaks to it. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kronos_abi.h"
+
+struct kronos {
+	pid_t engine;
+	int control;
+	char socket[108];
+	char mechanisms[KRONOS_ERROR_MAX];
+	char error[KRONOS_ERROR_MAX];
+};
+
+static char start_error[KRONOS_ERROR_MAX];
+
+const char *kronos_error(const struct kronos *k)
+{
+	return k ? k->error : start_error;
+}
+
+const char *kronos_socket(const struct kronos *k)
+{
+	return k->socket;
+}
+
+const char *kronos_mechanisms(const struct kronos *k)
+{
+	return k->mechanisms;
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
+static int send_request(struct kronos *k, const struct kronos_request *request,
+			const int *fds, size_t count)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)request, sizeof(*request) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (count) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		control.header = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(count * sizeof(int)),
+		};
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	}
+	return sendmsg(k->control, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int64_t lost_engine(struct kronos *k)
+{
+	snprintf(k->error, sizeof(k->error),
+		 "the engine has ended unexpectedly, and with it every dilated "
+		 "process; see its last line on standard error");
+	return -EPIPE;
+}
+
+static int64_t call(struct kronos *k, const struct kronos_request *request,
+		    const int *fds, size_t count, struct kronos_reply *reply)
+{
+	struct kronos_reply own;
+	ssize_t size;
+
+	if (!reply)
+		reply = &own;
+	if (send_request(k, request, fds, count))
+		return lost_engine(k);
+	/* A signal must not lose the reply, but a running progress ends for it. */
+	while ((size = recv(k->control, reply, sizeof(*reply), 0)) < 0 &&
+	       errno == EINTR)
+		if (request->op == KRONOS_OP_PROGRESS)
+			kronos_interrupt(k);
+	if (size != sizeof(*reply))
+		return lost_engine(k);
+	if (reply->result < 0) {
+		reply->text[sizeof(reply->text) - 1] = '\0';
+		snprintf(k->error, sizeof(k->error), "%s",
+			 reply->text[0] ? reply->text :
+					  strerror((int)-reply->result));
+	}
+	return reply->result;
+}
+
+/* ---- start and end ----------------------------------------------------- */
+
+static int engine_path(const struct kronos_config *config, char *path, size_t size)
+{
+	Dl_info info;
+	char *slash;
+
+	if (config->engine_path) {
+		snprintf(path, size, "%s", config->engine_path);
+	} else {
+		if (!dladdr((void *)(uintptr_t)kronos_initialize, &info))
+			return -ENOENT;
+		snprintf(path, size, "%s", info.dli_fname);
+		slash = strrchr(path, '/');
+		snprintf(slash ? slash + 1 : path,
+			 size - (slash ? (size_t)(slash + 1 - path) : 0),
+			 "kronos-engine");
+	}
+	if (access(path, X_OK)) {
+		snprintf(start_error, sizeof(start_error),
+			 "cannot execute %.200s: %s; fix: make setup", path,
+			 strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+static int spawn_engine(struct kronos *k, const char *path, int fd)
+{
+	char *argv[] = { (char *)"kronos-engine", NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	extern char **environ;
+	sigset_t none;
+	int result;
+
+	/* A session of its own: Ctrl-C is for the orchestrator. */
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, fd, KRONOS_CONTROL_FD);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes,
+				 POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+	result = posix_spawn(&k->engine, path, &actions, &attributes, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	return -result;
+}
+
+static int start_engine(struct kronos *k, const struct kronos_config *config)
+{
+	char path[PATH_MAX];
+	int pair[2], high, result;
+
+	result = engine_path(config, path, sizeof(path));
+	if (result)
+		return result;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	/* dup2 onto itself would leave FD_CLOEXEC on. */
+	high = fcntl(pair[1], F_DUPFD_CLOEXEC, KRONOS_CONTROL_FD + 1);
+	close(pair[1]);
+	k->control = pair[0];
+	result = spawn_engine(k, path, high);
+	close(high);
+	return result;
+}
+
+static int start_failed(struct kronos *k, int result)
+{
+	if (k->error[0])
+		snprintf(start_error, sizeof(start_error), "%s", k->error);
+	else if (!start_error[0])
+		snprintf(start_error, sizeof(start_error), "cannot start: %s",
+			 strerror(-result));
+	if (k->control >= 0)
+		close(k->control);
+	if (k->engine > 0)
+		waitpid(k->engine, NULL, 0);
+	free(k);
+	return result;
+}
+
+int kronos_initialize(struct kronos **out, const struct kronos_config *config)
+{
+	struct kronos_request request = { .op = KRONOS_OP_INITIALIZE };
+	struct kronos_reply reply;
+	struct kronos *k;
+	int result;
+
+	start_error[0] = '\0';
+	if (config->struct_size != sizeof(*config)) {
+		snprintf(start_error, sizeof(start_error),
+			 "kronos_config has %u bytes, not %zu; fix: build against "
+			 "this library's kronos.h",
+			 config->struct_size, sizeof(*config));
+		return -EINVAL;
+	}
+	if (geteuid() != 0) {
+		snprintf(start_error, sizeof(start_error),
+			 "must be root to trace and schedule other processes; fix: "
+			 "run with sudo");
+		return -EPERM;
+	}
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	k->control = -1;
+	if (config->socket_path)
+		snprintf(k->socket, sizeof(k->socket), "%s", config->socket_path);
+	else
+		snprintf(k->socket, sizeof(k->socket), KRONOS_RUN_DIR "/%d.sock",
+			 getpid());
+	if (!config->socket_path && mkdir(KRONOS_RUN_DIR, 0755) && errno != EEXIST)
+		return start_failed(k, -errno);
+	result = start_engine(k, config);
+	if (result)
+		return start_failed(k, result);
+	request.init.expected_tracers = config->expected_tracers;
+	request.init.flags = config->flags;
+	request.init.seed = config->seed;
+	request.init.epoch_ns = config->epoch_ns;
+	request.init.cpu = config->cpu;
+	memcpy(request.init.socket_path, k->socket, sizeof(k->socket));
+	result = (int)call(k, &request, NULL, 0, &reply);
+	if (result)
+		return start_failed(k, result);
+	memcpy(k->mechanisms, reply.text, sizeof(k->mechanisms));
+	*out = k;
+	return 0;
+}
+
+int kronos_stop(struct kronos *k)
+{
+	struct kronos_request request = { .op = KRONOS_OP_STOP };
+	int64_t result = call(k, &request, NULL, 0, NULL);
+
+	close(k->control);
+	waitpid(k->engine, NULL, 0);
+	free(k);
+	return (int)result;
+}
+
+/* ---- the rest ---------------------------------------------------------- */
+
+static int bad_size(struct kronos *k, const char *what)
+{
+	snprintf(k->error, sizeof(k->error),
+		 "%s has the wrong size; fix: build against this library's kronos.h",
+		 what);
+	return -EINVAL;
+}
+
+int kronos_add_host(struct kronos *k, const struct kronos_host_config *config)
+{
+	struct kronos_request request = { .op = KRONOS_OP_ADD_HOST };
+
+	if (config->struct_size != sizeof(*config))
+		return bad_size(k, "kronos_host_config");
+	request.host = *config;
+	request.host.name[KRONOS_NAME_MAX - 1] = '\0';
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_kill_host(struct kronos *k, uint32_t host)
+{
+	struct kronos_request request = { .op = KRONOS_OP_KILL_HOST, .id = host };
+
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_add_link(struct kronos *k, const struct kronos_link_config *config)
+{
+	struct kronos_request request = { .op = KRONOS_OP_ADD_LINK };
+
+	if (config->struct_size != sizeof(*config))
+		return bad_size(k, "kronos_link_config");
+	request.link = *config;
+	return (int)call(k, &request, config->tap_fd, 2, NULL);
+}
+
+int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
+		    const struct kronos_link_params *params)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_SET_LINK,
+		.id = link,
+		.direction = direction,
+		.params = *params,
+	};
+
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
+		      struct kronos_link_stats *stats)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_LINK_STATS,
+		.id = link,
+		.direction = direction,
+	};
+	struct kronos_reply reply;
+	int64_t result = call(k, &request, NULL, 0, &reply);
+
+	if (result >= 0)
+		*stats = reply.link_stats;
+	return (int)result;
+}
+
+int kronos_on_abort(struct kronos *k, const char *command)
+{
+	struct kronos_request request = { .op = KRONOS_OP_ON_ABORT };
+
+	if (strlen(command) >= sizeof(request.command)) {
+		snprintf(k->error, sizeof(k->error),
+			 "the clean-up command has more than %zu characters",
+			 sizeof(request.command) - 1);
+		return -E2BIG;
+	}
+	strcpy(request.command, command);
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_freeze(struct kronos *k, int timeout_ms)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_FREEZE,
+		.arg = { timeout_ms },
+	};
+
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_thaw(struct kronos *k)
+{
+	struct kronos_request request = { .op = KRONOS_OP_THAW };
+
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int64_t kronos_progress(struct kronos *k, int64_t timestep_ns, int64_t num_rounds,
+			int until_fd)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_PROGRESS,
+		.arg = { timestep_ns, num_rounds },
+		.has_fd = until_fd >= 0,
+	};
+
+	return call(k, &request, &until_fd, until_fd >= 0, NULL);
+}
+
+void kronos_interrupt(struct kronos *k)
+{
+	kill(k->engine, SIGUSR1);
+}
+
+int64_t kronos_now(struct kronos *k)
+{
+	struct kronos_request request = { .op = KRONOS_OP_CLOCK };
+
+	return call(k, &request, NULL, 0, NULL);
+}
+
+int64_t kronos_host_time(struct kronos *k, uint32_t host)
+{
+	struct kronos_request request = { .op = KRONOS_OP_CLOCK, .id = host };
+
+	return call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_stats(struct kronos *k, struct kronos_stats *stats)
+{
+	struct kronos_request request = { .op = KRONOS_OP_STATS };
+	struct kronos_reply reply;
+	int64_t result = call(k, &request, NULL, 0, &reply);
+
+	if (result >= 0)
+		*stats = reply.stats;
+	return (int)result;
+}

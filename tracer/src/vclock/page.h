@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The clock page: what the code that replaces the vDSO reads. Every process
+ * has its own; the engine writes it before it lets a task of the process run,
+ * and no task of the process runs meanwhile, so that it needs no lock.
+ */
+#ifndef KRONOS_VCLOCK_PAGE_H
+#define KRONOS_VCLOCK_PAGE_H
+
+#include <stdint.h>
+
+#define VCLOCK_PAGE_SIZE 4096
+/* The code is one page, the data the next. */
+#define VCLOCK_MAP_SIZE (2 * VCLOCK_PAGE_SIZE)
+
+/*
+ * CLOCK_MONOTONIC = base + (tsc - tsc_start) * mult / 2^32, at most cap.
+ * With mult 0 each read costs read_cost instead.
+ */
+struct vclock_page {
+	int64_t base;	   /* ns at the start of the slice */
+	uint64_t tsc_start;
+	uint64_t mult;	   /* ns per tick, 32.32 fixed point */
+	int64_t cap;
+	int64_t read_cost; /* ns */
+	int64_t realtime;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	int64_t boottime;  /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+	int64_t tai;	   /* CLOCK_TAI - CLOCK_MONOTONIC */
+	int64_t last;	   /* written by the reader: no clock goes backwards */
+};
+
+#endif /* KRONOS_VCLOCK_PAGE_H */
