@@ -7,16 +7,21 @@ without further options it makes the whole network virtual.
 import sys as _sys
 from typing import Any as _Any
 
-import mininet.log as _log
+from mininet.clean import cleanup as _mininet_cleanup
+from mininet.log import error as _error
 
+from mininet_kronos.clean import clean as _clean
+from mininet_kronos.cli import KronosCLI as _KronosCLI
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
 from mininet_kronos.net import KronosNet as _KronosNet
+from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
 from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
 from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
 
+CLI = _KronosCLI
 hosts = {"kronos": _KronosHost, "proc": _KronosHost}
 switches = {
     "kronosovs": _KronosOVSSwitch,
@@ -34,6 +39,16 @@ def findController(*_args: _Any) -> _Any:
     return _KronosRyu
 
 
+def cleanup() -> None:
+    """Clean up after mn: what ends with an error is stopped; `mn -c` removes what was left behind."""
+    if _sys.exc_info()[0] is None:
+        _mininet_cleanup()
+        _clean()
+    else:
+        _stop_all()
+        _sys.exit(1)
+
+
 class Mininet(_KronosNet):
     """KronosNet for mn: an error is one line and an exit status."""
 
@@ -44,12 +59,16 @@ class Mininet(_KronosNet):
         """Start the network."""
         self._or_exit(super().start)
 
+    def addNAT(self, *args: _Any, **params: _Any) -> _Any:
+        """Say why there is no NAT."""
+        return self._or_exit(super().addNAT, *args, **params)
+
     @staticmethod
-    def _or_exit(method: _Any, *args: _Any, **params: _Any) -> None:
+    def _or_exit(method: _Any, *args: _Any, **params: _Any) -> _Any:
         try:
-            method(*args, **params)
+            return method(*args, **params)
         except _KronosError as problem:
-            _log.error(f"*** Error: {problem}\n")
+            _error(f"*** Error: {problem}\n")
             _sys.exit(1)
 
 

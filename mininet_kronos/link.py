@@ -183,8 +183,8 @@ class KronosLink(Link):  # type: ignore[misc]
             for tap, intf in zip(self._taps, (self.intf1, self.intf2))
         ]
         self._id = self.kronos.experiment.add_link(ends[0], ends[1], *self._models)
-        bw = self._models[0].bw_bps
-        info(f"({bw / 1e6:g}Mbit) " if bw else "")
+        shown = [f"{key} {value}" for key, value in self.intf1.model.items() if value is not None]
+        info(f"({', '.join(shown)}) " if shown else "")
 
     @property
     def kronos_link(self) -> int:

@@ -53,6 +53,12 @@ def check_topo(topo: Any) -> None:
             link_params({**(wanted.get(f"params{end}") or {}), **wanted}, name)
 
 
+def stop_all() -> None:
+    """Stop the net of this process, if there is one."""
+    if KronosNet._live:
+        KronosNet._live.stop()
+
+
 class KronosNet(Mininet):  # type: ignore[misc]
     """A Mininet in virtual time.
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
 
 #include "engine.h"
 
@@ -46,6 +48,7 @@ enum condition {
 	CLOCKID,   /* argument 0 is a clock that is virtual */
 	FUTEX,	   /* a futex operation with a timeout */
 	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
+	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
 	PRETEND,   /* never: the call returns 0 and does nothing */
 };
 
@@ -605,6 +608,7 @@ static const struct timed_call calls[] = {
 	CALL(execve, ALWAYS, .enter = enter_exec),
 	CALL(execveat, ALWAYS, .enter = enter_exec),
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
+	CALL(ioctl, STAMP),
 	/* Scheduling of dilated tasks is the engine's. */
 	CALL(sched_setaffinity, PRETEND),
 	CALL(sched_setscheduler, PRETEND),
@@ -831,6 +835,9 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 					 SO_TIMESTAMPING_OLD, SO_TIMESTAMP_NEW,
 					 SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW };
 
+	static const uint32_t stamps[] = { SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD,
+					   SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW };
+
 	switch (call->condition) {
 	case ALWAYS:
 		break;
@@ -881,6 +888,14 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
+	case STAMP:
+		LOAD_LOW(e, 1);
+		for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+			JUMP(e, BPF_JEQ, stamps[i], 0, 1);
+			RETURN(e, SECCOMP_RET_ERRNO | ENOENT);
+		}
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
 	case PRETEND:
 		RETURN(e, SECCOMP_RET_ERRNO);
 		break;
@@ -900,7 +915,7 @@ size_t timed_filter(struct sock_filter *filter, size_t max)
 
 		JUMP(&e, BPF_JEQ, (uint32_t)calls[i].nr, 0, 0);
 		emit_condition(&e, &calls[i]);
-		if (calls[i].condition != PRETEND)
+		if (calls[i].condition != PRETEND && calls[i].condition != STAMP)
 			RETURN(&e, SECCOMP_RET_TRACE | (uint32_t)i);
 		engine_assert(e.count - test - 1 < 256);
 		filter[test].jf = (uint8_t)(e.count - test - 1);
