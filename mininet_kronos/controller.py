@@ -79,9 +79,8 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
 
     def start(self) -> None:
         """Start Ryu and wait, in real time, until it listens."""
-        command = [sys.executable, "-m", LAUNCHER, "--ofp-tcp-listen-port", str(self.port)]
-        command += [*shlex.split(self.ryuArgs), *self.apps]
-        self.cmd(f"{shlex.join(command)} >{shlex.quote(str(self.log))} 2>&1 </dev/null &")
+        command = ryu_command(self.port, [*shlex.split(self.ryuArgs), *self.apps], self.log)
+        self.cmd(f"{command} &")
         if not self.kronos.frozen:
             self.waitListening()
 
@@ -118,6 +117,12 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
     def isAvailable(cls) -> bool:
         """Tell whether Ryu is installed."""
         return importlib.util.find_spec("ryu") is not None
+
+
+def ryu_command(port: int, arguments: Iterable[str], log: Path) -> str:
+    """Return the shell command that runs Ryu with these applications."""
+    command = [sys.executable, "-m", LAUNCHER, "--ofp-tcp-listen-port", str(port), *arguments]
+    return f"{shlex.join(command)} >{shlex.quote(str(log))} 2>&1 </dev/null"
 
 
 def check_app(app: str) -> str:

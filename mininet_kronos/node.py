@@ -38,7 +38,7 @@ class KronosNodeMixin:
     slave: int
     pid: int
     readbuf: str
-    inNamespace: bool
+    inNamespace: bool  # noqa: N815
     cleanup: Any
 
     def __init__(self, name: str, *args: Any, kronos: Pump, process: str, **params: Any) -> None:
