@@ -214,8 +214,8 @@ def run() -> int:
     print_table(real, virtual)
     if not netem:
         print(
-            "\nThis kernel has no netem (CONFIG_NET_SCH_NETEM): in real time the links had their bandwidth but no\n"
-            f"delay, and a round trip of {model(0).mean:.3f} ms would have been right. Virtual time needs no netem."
+            "\nThis kernel has no netem (CONFIG_NET_SCH_NETEM), which virtual time does not need: in real time the\n"
+            f"links had their bandwidth but no delay, and a round trip of {model(0).mean:.3f} ms would be right."
         )
     wrong = differences(virtual)
     print("\nvirtual time matches the model" if not wrong else f"\nvirtual time misses: {', '.join(wrong)}")
