@@ -1,0 +1,235 @@
+"""An Open vSwitch of one net's own: two daemons in a run directory, which end with the net.
+
+It needs no service and no kernel module (bridges use the userspace datapath), and leaves the system's
+Open vSwitch and its database alone. Each daemon is started behind an argv prefix: a tracer's puts it in
+virtual time, none leaves it in real time.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shlex
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Sequence
+
+from mininet_kronos.errors import MissingProgramError, SwitchError
+
+RUN_DIRECTORY = Path("/run/kronos")
+PROGRAMS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl")
+SCHEMA_DIRECTORIES = (
+    os.environ.get("OVS_PKGDATADIR", "/usr/share/openvswitch"),
+    "/usr/local/share/openvswitch",
+)
+RUN_PREFIX = "ovs-"  # of a run directory: then the orchestrator's pid
+USERSPACE_DATAPATH = "ovs-netdev"  # its TAP device, one per network namespace
+INTERNAL_PORTS = """["Open_vSwitch", {"op": "select", "table": "Interface", "columns": ["name"],
+ "where": [["type", "==", "internal"]]}]"""
+SETTINGS = ("n-handler-threads=1", "n-revalidator-threads=1")
+VERBOSITY = ("-vconsole:emer", "-vsyslog:off", "-vfile:info")
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000  # <linux/if_tun.h>
+POLL_INTERVAL = 0.01  # s
+KILL_TIMEOUT = 5.0  # s
+
+
+class PrivateOVS:
+    """ovsdb-server and ovs-vswitchd in a run directory; ovs-vsctl and the like find them through env.
+
+    One at a time: the userspace datapath owns the interface `ovs-netdev`, of which there is one per network
+    namespace.
+    """
+
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        """prefix: what comes before each daemon's own command, such as a tracer's; [] is real time."""
+        self.prefix = list(prefix)
+        self.directory: Path | None = None
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables by which ovs-vsctl, ovs-ofctl and ovs-appctl find these daemons."""
+        directory = str(self._require_directory())
+        return {"OVS_RUNDIR": directory, "OVS_LOGDIR": directory, "OVS_DBDIR": directory}
+
+    @property
+    def cleanup_command(self) -> str:
+        """A shell command that removes all that is left of this if nobody calls stop()."""
+        return cleanup_command(self._require_directory())
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Start both daemons and wait until they answer.
+
+        timeout: seconds of real time. Raises MissingProgramError, SwitchError.
+        """
+        schema = find_schema()
+        if is_attached(USERSPACE_DATAPATH):
+            raise SwitchError(
+                f"another Open vSwitch with the userspace datapath runs here (interface {USERSPACE_DATAPATH}); "
+                "end it first; `kronos clean` does so if a net left it behind"
+            )
+        self.directory = make_run_directory()
+        try:
+            database = self.directory / "conf.db"
+            self._command("ovsdb-tool", "create", str(database), str(schema))
+            socket = self.directory / "db.sock"
+            self._launch("ovsdb-server", f"--remote=punix:{socket}", str(database))
+            deadline = time.monotonic() + timeout
+            while not socket.exists():
+                self._check("ovsdb-server", deadline)
+            settings = [f"other_config:{setting}" for setting in SETTINGS]
+            self._command("ovs-vsctl", "--no-wait", "set", "Open_vSwitch", ".", *settings, timeout=timeout)
+            self._launch("ovs-vswitchd", f"unix:{socket}")
+            self.wait_ready(deadline - time.monotonic())
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_ready(self, timeout: float = 20.0) -> None:
+        """Wait until ovs-vswitchd has done all that the database asks; raise SwitchError if it does not.
+
+        timeout: seconds of real time.
+        """
+        deadline = time.monotonic() + timeout
+        # Each such command asks ovs-vswitchd to catch up, and waits for it.
+        catch_up = ["ovs-vsctl", "--timeout=1", "set", "Open_vSwitch", ".", "external_ids:system-id=kronos"]
+        environment = {**os.environ, **self.env}
+        while subprocess.run(catch_up, env=environment, capture_output=True, check=False).returncode:
+            self._check("ovs-vswitchd", deadline)
+
+    def stop(self) -> None:
+        """End the daemons and remove the run directory. Does nothing the second time."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait(KILL_TIMEOUT)
+        self.processes.clear()
+        if self.directory:
+            run_cleanup(self.directory)
+            self.directory = None
+
+    def _require_directory(self) -> Path:
+        if self.directory is None:
+            raise SwitchError("the net's Open vSwitch is not running; call start() first")
+        return self.directory
+
+    def _launch(self, name: str, *arguments: str) -> None:
+        """Start a daemon as our child, in the foreground, away from our terminal's Ctrl-C."""
+        directory = self._require_directory()
+        files = [f"--pidfile={directory / name}.pid", f"--log-file={directory / name}.log"]
+        with (directory / f"{name}.err").open("wb") as errors:
+            self.processes[name] = subprocess.Popen(
+                [*self.prefix, name, "--no-chdir", *files, *VERBOSITY, *arguments],
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def _command(self, *command: str, timeout: float = 20.0) -> None:
+        """Run one of Open vSwitch's tools to its end, in real time."""
+        environment = {**os.environ, **self.env}
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise SwitchError(
+                f"{command[0]} has no answer after {timeout:g} s; is the machine overloaded?"
+            ) from None
+        if done.returncode:
+            raise SwitchError(f"{shlex.join(command)} failed: {last_line(done.stderr)}")
+
+    def _check(self, name: str, deadline: float) -> None:
+        """Raise SwitchError if a daemon has ended or the deadline is over; else wait a little."""
+        status = self.processes[name].poll()
+        if status is not None:
+            raise SwitchError(f"{name} ended with status {status}: {self._last_words(name)}")
+        if time.monotonic() > deadline:
+            raise SwitchError(f"{name} does not answer in time: {self._last_words(name)}")
+        time.sleep(POLL_INTERVAL)
+
+    def _last_words(self, name: str) -> str:
+        directory = self._require_directory()
+        for kind in "err", "log":
+            path = directory / f"{name}.{kind}"
+            if path.exists() and path.stat().st_size:
+                return last_line(path.read_text(errors="replace"))
+        return last_line("")
+
+
+def find_schema() -> Path:
+    """Return the database's schema; raise MissingProgramError if Open vSwitch is not installed."""
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    schemas = [Path(directory, "vswitch.ovsschema") for directory in SCHEMA_DIRECTORIES]
+    found = [schema for schema in schemas if schema.exists()]
+    if missing or not found:
+        what = missing[0] if missing else schemas[0].name
+        raise MissingProgramError(f"{what} is not installed; run: apt-get install openvswitch-switch")
+    return found[0]
+
+
+def make_run_directory() -> Path:
+    """Return a new directory below /run/kronos."""
+    RUN_DIRECTORY.mkdir(mode=0o755, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{RUN_PREFIX}{os.getpid()}-", dir=RUN_DIRECTORY))
+
+
+def cleanup_command(directory: Path) -> str:
+    """Return a shell command that ends the daemons of a run directory and removes what they leave.
+
+    A pid counts only if its command line still names the directory. The userspace datapath and every bridge's
+    own port are persistent TAP devices, which outlive the daemons.
+    """
+    where = shlex.quote(str(directory))
+    query = f"ovsdb-tool query {where}/conf.db {shlex.quote(INTERNAL_PORTS)} 2>/dev/null"
+    return (
+        f"for f in {where}/*.pid; do p=$(cat $f 2>/dev/null) && "
+        f"grep -qF {where} /proc/$p/cmdline 2>/dev/null && kill -9 $p 2>/dev/null; done; "
+        f'for i in {USERSPACE_DATAPATH} $({query} | grep -o \'"name":"[^"]*\' | cut -d\'"\' -f4); do '
+        f"[ ! -e /sys/class/net/$i/tun_flags ] || ip link delete $i; done; rm -rf {where}"
+    )
+
+
+def run_cleanup(directory: Path) -> None:
+    """Run a run directory's clean-up command; raise SwitchError if it cannot."""
+    done = subprocess.run(
+        ["sh", "-c", cleanup_command(directory)], capture_output=True, text=True, check=False
+    )
+    if done.returncode or done.stderr:
+        raise SwitchError(f"cannot clean up after Open vSwitch: {last_line(done.stderr)}")
+
+
+def clean_left_behind() -> list[Path]:
+    """Clean up after every PrivateOVS whose orchestrator is gone; return their run directories."""
+    removed = []
+    for directory in RUN_DIRECTORY.glob(f"{RUN_PREFIX}*-*"):
+        pid = directory.name[len(RUN_PREFIX) :].partition("-")[0]
+        if not Path("/proc", pid).exists():
+            run_cleanup(directory)
+            removed.append(directory)
+    return removed
+
+
+def is_attached(interface: str) -> bool:
+    """Tell whether a program holds a TAP device; one that is left over counts as free."""
+    if not Path("/sys/class/net", interface).exists():
+        return False
+    with Path("/dev/net/tun").open("r+b", buffering=0) as tun:
+        request = struct.pack("16sH22x", interface.encode(), IFF_TAP | IFF_NO_PI)
+        try:
+            fcntl.ioctl(tun, TUNSETIFF, request)
+        except OSError as problem:
+            return problem.errno == errno.EBUSY
+    return False
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it has said nothing"
