@@ -9,7 +9,7 @@ packages=(
     # what the hosts run
     iperf iperf3 iputils-ping curl tcpdump
     # the C parts
-    build-essential pkg-config libseccomp-dev libbpf-dev uthash-dev
+    build-essential pkg-config libbpf-dev libmnl-dev uthash-dev
     # the virtual environment
     python3-venv python3-dev python3-setuptools git ca-certificates
 )

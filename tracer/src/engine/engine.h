@@ -20,6 +20,7 @@
  *   timed.c    system calls that touch time: table, filter, handlers
  *   timers.c   interval timers and timerfds
  *   link.c     virtual links
+ *   tcp.c      the kernel's TCP timers, which stay in real time
  */
 #ifndef KRONOS_ENGINE_H
 #define KRONOS_ENGINE_H
@@ -50,6 +51,7 @@
 
 struct host;
 struct task;
+struct mnl_socket;
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -86,7 +88,7 @@ struct host {
 	struct heap_node key;	/* in engine.active, by host_next() */
 	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
-	int netns;		/* its network namespace, or -1 */
+	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
 	bool warned_spin;
 };
 
@@ -292,6 +294,14 @@ void link_read_host(struct host *host);
 bool link_read_all(void);
 void link_init(uint64_t seed);
 
+/* ---- TCP timers (tcp.c) ------------------------------------------------ */
+
+/* The host's namespace is that of this process. */
+void tcp_watch(struct host *host, pid_t pid);
+void tcp_forget(struct host *host);
+/* Whether some host waits for a retransmission or a probe. */
+bool tcp_pending(void);
+
 /* ---- rounds (rounds.c) ------------------------------------------------- */
 
 void rounds_live(int timeout_ms);
@@ -307,6 +317,7 @@ struct engine {
 	int64_t now;	 /* start of the window: the network's clock */
 	int64_t origin;	 /* the clock at the freeze */
 	bool live;	 /* virtual time follows real time */
+	bool paced;	 /* idle time passes at real time's pace for now */
 	int64_t live_base;
 	uint64_t live_tsc;
 	int64_t realtime, boottime, tai; /* offsets to CLOCK_MONOTONIC */
@@ -336,6 +347,7 @@ struct engine {
 extern struct engine engine;
 
 void eventfd_signal(int fd);
+void eventfd_clear(int fd);
 void engine_lock(void);
 void engine_unlock(void);
 /* Ends at once, by way of the kernel ending all dilated processes. */

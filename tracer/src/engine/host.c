@@ -60,7 +60,6 @@ struct host *host_add(const struct kronos_host_config *config)
 		epoll_ctl(engine.tap_epoll, EPOLL_CTL_ADD, host->tap_epoll,
 			  &(struct epoll_event){ .events = EPOLLIN,
 						 .data.ptr = host });
-	host->netns = -1;
 	engine.hosts = xrealloc(engine.hosts,
 				(engine.host_count + 1) * sizeof(*engine.hosts));
 	engine.hosts[engine.host_count++] = host;
@@ -205,6 +204,7 @@ void host_kill(struct host *host)
 		nanosleep(&nap, NULL);
 		task_drain();
 	}
+	tcp_forget(host);
 	if (host->task_count)
 		engine_warn("%s: %u tasks did not end on SIGKILL", host->name,
 			    host->task_count);

@@ -246,7 +246,8 @@ void link_read_stamped(struct port *port)
 	while ((frame = frame_read(port, buffer))) {
 		frame->sent = engine.slice.host == port->host && !engine.live ?
 				      slice_time(&engine.slice, now) :
-				      host_now(port->host);
+			      engine.paced ? rounds_live_now() :
+					     host_now(port->host);
 		STAILQ_INSERT_TAIL(&inbox, frame, entry);
 		any = true;
 	}

@@ -91,7 +91,7 @@ void eventfd_signal(int fd)
 		return; /* it is signalled already */
 }
 
-static void eventfd_clear(int fd)
+void eventfd_clear(int fd)
 {
 	uint64_t count;
 

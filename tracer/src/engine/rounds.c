@@ -23,6 +23,12 @@ int64_t rounds_live_now(void)
 	       fixed_mul(tsc_now() - engine.live_tsc, engine.ns_per_tsc);
 }
 
+static void start_live_clock(void)
+{
+	engine.live_base = engine.now;
+	engine.live_tsc = tsc_now();
+}
+
 static struct host *first_host(void)
 {
 	struct heap_node *node = heap_first(&engine.active);
@@ -50,6 +56,7 @@ static void sleep_outside(int timeout_ms)
 	if (!look_outside())
 		epoll_wait(engine.epoll, &event, 1, timeout_ms);
 	engine.worker_sleeps = false;
+	eventfd_clear(engine.inbox_event);
 	look_outside();
 }
 
@@ -96,8 +103,7 @@ void rounds_freeze(void)
 
 void rounds_thaw(void)
 {
-	engine.live_base = engine.now;
-	engine.live_tsc = tsc_now();
+	start_live_clock();
 	engine.live = true;
 }
 
@@ -118,6 +124,29 @@ static void run_window(int64_t end)
 }
 
 /*
+ * Waits in real time for `ns` or something from outside, while the kernel's
+ * timers run. Returns the whole windows that have passed.
+ */
+static int64_t pace_windows(int64_t timestep, int64_t ns)
+{
+	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+	static int64_t carried; /* of a window that has begun to pass */
+	struct epoll_event event;
+	int64_t passed;
+
+	start_live_clock();
+	engine.paced = engine.worker_sleeps = true;
+	epoll_pwait2(engine.epoll, &event, 1, &timeout, NULL);
+	engine.paced = engine.worker_sleeps = false;
+	eventfd_clear(engine.inbox_event);
+	passed = rounds_live_now() - engine.now + carried;
+	if (passed > ns)
+		passed = ns;
+	carried = passed % timestep;
+	return passed / timestep;
+}
+
+/*
  * Passes over windows in which nobody can act, at most `most` of them.
  * Returns their number; 0 if there is something to do after all.
  */
@@ -130,6 +159,8 @@ static int64_t skip_windows(int64_t timestep, int64_t most)
 	next = heap_time(&engine.active);
 	if (next != HEAP_NEVER && (next - engine.now) / timestep < most)
 		rounds = (next - engine.now) / timestep;
+	if (rounds && tcp_pending())
+		rounds = pace_windows(timestep, rounds * timestep);
 	engine.now += rounds * timestep;
 	engine.stats.rounds_skipped += (uint64_t)rounds;
 	return rounds;

@@ -131,6 +131,7 @@ int task_seize(pid_t pid, struct host *host)
 	if (!task)
 		task = task_new(pid);
 	task_adopt(task, pid, host);
+	tcp_watch(host, pid);
 	return 0;
 }
 
