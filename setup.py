@@ -51,7 +51,7 @@ class NativeDistribution(Distribution):
         return True
 
     def has_data(self) -> bool:
-        """Say that there are data_files: editable_wheel asks under this name and leaves them out otherwise."""
+        """Say that there are data_files; without this an editable installation leaves them out."""
         return bool(self.data_files)
 
 

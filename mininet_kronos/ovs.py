@@ -16,8 +16,8 @@ import struct
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from mininet_kronos.errors import MissingProgramError, SwitchError
 
@@ -70,7 +70,7 @@ class PrivateOVS:
         schema = find_schema()
         if is_attached(USERSPACE_DATAPATH):
             raise SwitchError(
-                f"another Open vSwitch with the userspace datapath runs here (interface {USERSPACE_DATAPATH}); "
+                f"another Open vSwitch has the userspace datapath (interface {USERSPACE_DATAPATH}); "
                 "end it first; `kronos clean` does so if a net left it behind"
             )
         self.directory = make_run_directory()

@@ -1,7 +1,9 @@
-"""Start Ryu 4.34 on today's Python: python -m mininet_kronos.ryu_launcher [ryu-manager's options] APPLICATION...
+"""Start Ryu 4.34 on today's Python.
 
-An application is a module's name or a file. Ryu is unmaintained and wants eventlet as it was before 0.30.3, which
-does not run on Python 3.10 and later; with a later eventlet it lacks one name, which is put back here.
+    python -m mininet_kronos.ryu_launcher [ryu-manager's options] APPLICATION...
+
+An application is a module's name or a file. Ryu is unmaintained and wants eventlet as it was before 0.30.3,
+which does not run on Python 3.10 and later; with a later eventlet it lacks one name, which is put back here.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def test_stop_leaves_nothing_behind():
     before = interfaces()
     daemons = PrivateOVS()
     daemons.start()
-    directory, pids = daemons.directory, [process.pid for process in daemons.processes.values()]
+    directory, pids = Path(daemons.env["OVS_RUNDIR"]), [process.pid for process in daemons.processes.values()]
     tool(daemons, "ovs-vsctl", "add-br", "krt0", "--", "set", "bridge", "krt0", "datapath_type=netdev")
     assert interfaces() - before == {"krt0", "ovs-netdev"}
     daemons.stop()

@@ -1,10 +1,10 @@
 """An OpenFlow 1.3 learning switch, as a Ryu application.
 
 A frame without a flow goes to the controller, which learns where the sender is, and either installs a flow
-towards a known receiver or floods. Topologies may have loops: only the first copy of a flooded frame counts, and
-copies that come in by another port are dropped until LOCK_TIME after the sender was last seen, so that every
-flood ends and leaves a tree of shortest paths to its sender (as in ARP-Path bridges: Ibanez et al., "ARP-Path:
-ARP-based, shortest path bridges", IEEE Communications Letters 15(7), 2011).
+towards a known receiver or floods. Topologies may have loops: only the first copy of a flooded frame counts,
+and copies that come in by another port are dropped until LOCK_TIME after the sender was last seen, so that
+every flood ends and leaves a tree of shortest paths to its sender (as in ARP-Path bridges: Ibanez et al.,
+"ARP-Path: ARP-based, shortest path bridges", IEEE Communications Letters 15(7), 2011).
 """
 
 from __future__ import annotations
