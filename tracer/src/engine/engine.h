@@ -244,6 +244,9 @@ void slice_run(struct task *task, int64_t limit);
 /* Virtual time of `tsc` in the running slice. */
 int64_t slice_time(const struct slice *slice, uint64_t tsc);
 
+/* The running slice was held up so long; under engine.lock. */
+void slice_exclude(uint64_t ticks);
+
 void watchdog_start(void);
 /* Makes sure that the watchdog looks at the slice when it ends. */
 void watchdog_arm(uint64_t tsc_end);

@@ -251,6 +251,7 @@ void link_read_stamped(struct port *port)
 		STAILQ_INSERT_TAIL(&inbox, frame, entry);
 		any = true;
 	}
+	slice_exclude(tsc_now() - now);
 	engine_unlock();
 	if (!any) /* the interface is gone */
 		watchdog_forget_tap(port->fd);

@@ -42,10 +42,11 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc)
 	return time < slice->cap ? time : slice->cap;
 }
 
+/* Of its process; no other task of it runs at the same time. */
 static int64_t cpu_time(const struct task *task)
 {
-	/* CPU clock of a thread, as the kernel encodes it. */
-	clockid_t clock = (clockid_t)((~(unsigned int)task->tid << 3) | 6);
+	/* As clock_getcpuclockid() makes it. */
+	clockid_t clock = (clockid_t)((~(unsigned int)task->process->pid << 3) | 2);
 	struct timespec ts;
 
 	if (clock_gettime(clock, &ts))
@@ -114,8 +115,27 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 		.cap = engine.live || !host->mult ? INT64_MAX : limit,
 	};
 	engine_unlock();
+	/* The timer may have gone off just before there was a slice to see. */
+	watchdog_arm(slice->tsc_end);
 	fill_page(&page, slice);
 	inject_page(task, &page);
+}
+
+void slice_exclude(uint64_t ticks)
+{
+	struct slice *slice = &engine.slice;
+	const struct process *process;
+
+	if (!slice->host || !slice->task || !slice->host->mult || engine.live)
+		return;
+	slice->tsc_start += ticks;
+	slice->tsc_end += ticks;
+	process = slice->task->process;
+	if (process->clock_page)
+		task_write(slice->task,
+			   process->clock_page +
+				   offsetof(struct vclock_page, tsc_start),
+			   &slice->tsc_start, sizeof(slice->tsc_start));
 }
 
 /* The watchdog had to take the task's priority away: stop it the hard way. */
