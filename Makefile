@@ -30,7 +30,7 @@ $(VENV)/.requirements: requirements.txt scripts/python-packages.sh | system-pack
 	@scripts/python-packages.sh $(VENV)
 	@touch $@
 
-$(VENV)/.package: $(VENV)/.requirements setup.py pyproject.toml $(C_SOURCES) | system-packages
+$(VENV)/.package: $(VENV)/.requirements setup.py pyproject.toml VERSION $(C_SOURCES) | system-packages
 	@echo "*** Building the C parts and installing mininet_kronos into $(VENV)"
 	@$(PYTHON) -m pip --quiet --disable-pip-version-check install --no-build-isolation --no-deps --editable .
 	@touch $@
@@ -45,7 +45,7 @@ lint: setup ## check style and types, and compile the C parts with warnings as e
 	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)
 	@$(VENV)/bin/ruff format --check $(PYTHON_SOURCES)
 	@$(VENV)/bin/mypy $(PYTHON_SOURCES)
-	@$(MAKE) --no-print-directory -C tracer WERROR=1
+	@$(MAKE) --no-print-directory --silent -C tracer WERROR=1 BUILD=build/lint
 
 bench: setup ## measure: run every script in benchmarks/
 	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "bench: there is nothing in benchmarks/ yet" >&2; exit 1; }

@@ -57,7 +57,7 @@ class NativeDistribution(Distribution):
 
 setup(
     name="mininet_kronos",
-    version="0.1.0.dev0",
+    version=Path("VERSION").read_text(encoding="ascii").strip(),
     description="Mininet in virtual time: whole emulated networks, stepped with their SDN controller",
     license="MIT",
     python_requires=">=3.9",
