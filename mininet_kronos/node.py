@@ -13,7 +13,7 @@ from mininet.util import errRun
 
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
-from mininet_kronos.process import KronosPopen
+from mininet_kronos.process import KronosPopen, await_tracer
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
@@ -57,7 +57,9 @@ class KronosNodeMixin:
 
     def _popen(self, cmd: list[str], **params: Any) -> Any:
         if self.shell is None:  # startShell's: mnexec, its options, then the command
-            return super()._popen([*cmd[:2], *self._tracer(), *cmd[2:]], **params)  # type: ignore[misc]
+            shell = super()._popen([*cmd[:2], *self._tracer(), *cmd[2:]], **params)  # type: ignore[misc]
+            await_tracer(shell, self.kronos)
+            return shell
         return KronosPopen(self.kronos, cmd, **params)
 
     def _tracer(self) -> list[str]:

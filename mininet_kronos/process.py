@@ -6,13 +6,17 @@ import io
 import os
 import select
 import subprocess
+import time
+from pathlib import Path
 from typing import IO, Any
 
 from mininet_kronos import pump as pumps
+from mininet_kronos.errors import EngineError
 from mininet_kronos.pump import Pump
 from mininet_kronos.units import parse_duration
 
 CHUNK = 1 << 16
+JOIN_TIMEOUT = 10  # s of real time
 
 
 class _PumpedPipe(io.FileIO):
@@ -46,6 +50,20 @@ class _PumpedPipe(io.FileIO):
         super().close()
 
 
+def await_tracer(process: subprocess.Popen[Any], pump: Pump) -> None:
+    """Wait, in real time, until a new process stands still under the engine, or has ended.
+
+    Before that the engine knows of no work, and would pass over any amount of virtual time as idle.
+    """
+    deadline = time.monotonic() + JOIN_TIMEOUT
+    while pump.frozen and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if "State:\tt" in Path(f"/proc/{process.pid}/status").read_text():
+            return
+        if time.monotonic() > deadline:
+            raise EngineError(f"{process.args}: its tracer has not joined after {JOIN_TIMEOUT} s")
+        time.sleep(0.0001)
+
+
 class KronosPopen(subprocess.Popen[Any]):
     """subprocess.Popen whose waits let virtual time pass, and whose timeouts are virtual."""
 
@@ -54,6 +72,7 @@ class KronosPopen(subprocess.Popen[Any]):
         self._output: dict[IO[Any], list[bytes]] = {}
         self._unsent = b""
         super().__init__(args, bufsize=bufsize, **params)
+        await_tracer(self, pump)
         self.stdin = self._pumped(self.stdin, "w", bufsize)
         self.stdout = self._pumped(self.stdout, "r", bufsize)
         self.stderr = self._pumped(self.stderr, "r", bufsize)
