@@ -15,6 +15,7 @@ from mininet_kronos.errors import KronosError
 
 UDP_PAYLOAD = 1470  # bytes of a datagram of iperf's
 _RTT = re.compile(r"rtt min/avg/max/mdev = ([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+) ms")
+_SERVER_REPORT = re.compile(r"Server Report:.*?([\d.]+) bits/sec +[\d.]+ ms +(\d+)/ *(\d+)", re.DOTALL)
 _COUNT = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received")
 
 
@@ -66,7 +67,7 @@ def udp_flows(
             server.stdout.readline()  # its first lines: it listens
             if server.returncode is not None:
                 raise KronosError(f"iperf does not run on {target}; run: apt-get install iperf")
-        command = f"iperf -u -b {mbps * 1e6:.0f} -t {seconds} -l {UDP_PAYLOAD} -p {port} -y C -c"
+        command = f"iperf -u -b {mbps * 1e6:.0f} -t {seconds} -l {UDP_PAYLOAD} -p {port} -f b -c"
         clients = [source.popen([*command.split(), target.IP()]) for source, target in pairs]
         reports = [client.communicate()[0].decode() for client in clients]
     finally:
@@ -77,11 +78,13 @@ def udp_flows(
 
 
 def _parse_flow(source: str, target: str, report: str) -> FlowResult:
-    """Read the server's report, which the client prints as its last line."""
-    fields = (report.strip().splitlines() or [""])[-1].split(",")
-    if len(fields) < 13:
-        raise KronosError(f"iperf from {source} to {target} got no report back: is the path there?")
-    return FlowResult(source, target, float(fields[8]) / 1e6, int(fields[10]), int(fields[11]))
+    """Read the server's report, which the client prints at its end."""
+    line = _SERVER_REPORT.search(report)
+    if not line:
+        raise KronosError(
+            f"iperf from {source} to {target} got no report back; is there a path between them?"
+        )
+    return FlowResult(source, target, float(line[1]) / 1e6, int(line[2]), int(line[3]))
 
 
 _ECHO_SERVER = """

@@ -174,9 +174,12 @@ struct task {
 	enum task_state state;
 	enum exit_reason exit;
 	enum kick_reason kick;
+	bool kick_interrupts; /* by PTRACE_INTERRUPT: SIGTRAP is blocked */
+	bool mask_tried;      /* SIGTRAP has been unblocked for the block to come */
 	int signal;	       /* to deliver when it is resumed */
 	int latch;	       /* perf event descriptor, or -1 */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
+	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool in_disk_wait;
 	struct wait wait;

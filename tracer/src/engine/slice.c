@@ -144,6 +144,7 @@ static void stop_demoted(struct task *task)
 	const struct sched_param param = { .sched_priority = PRIO_TASK };
 
 	task->kick = KICK_MASK;
+	task->kick_interrupts = true;
 	ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
 }
@@ -171,6 +172,7 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 
 	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
 	host->burst += real;
+	slice->task->turn += real;
 	if (engine.live || host_is_instant(host))
 		return;
 	if (!host->mult) {
@@ -234,11 +236,15 @@ static void after_block(pid_t tid)
 			if (!task || task->state != TASK_AWAY)
 				return;
 		}
-		if (trap_blocked) {
+		/* Blocked still, after it was unblocked: by a mask that is only
+		 * the call's own, and gone when it returns. */
+		if (trap_blocked && !task->mask_tried) {
+			task->mask_tried = true;
 			task_kick(task, KICK_MASK);
 			task_drain();
 			return;
 		}
+		task->mask_tried = trap_blocked;
 	}
 	timed_blocked(task);
 }

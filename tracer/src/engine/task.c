@@ -29,6 +29,9 @@
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE |  \
 	 PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
 
+/* A task that only stops, and never blocks, lets others of its host run too. */
+#define TURN (200 * NSEC_PER_USEC)
+
 static struct task *tasks;
 static struct process *processes;
 
@@ -141,10 +144,12 @@ void task_ready(struct task *task, bool first)
 
 	engine_assert(task->state != TASK_READY);
 	task->state = TASK_READY;
-	if (first)
+	if (first && task->turn < TURN) {
 		TAILQ_INSERT_HEAD(&host->ready, task, ready_entry);
-	else
+	} else {
 		TAILQ_INSERT_TAIL(&host->ready, task, ready_entry);
+		task->turn = 0;
+	}
 	/* Whoever woke it did so now: its host's clock cannot be earlier. */
 	if (engine.slice.task && engine.slice.task->host != host)
 		host_advance(host, host_now(engine.slice.task->host));
@@ -171,7 +176,9 @@ void task_kick(struct task *task, enum kick_reason reason)
 	bool disk_wait, trap_blocked;
 
 	task->kick = reason;
-	if (latch_state(task, &disk_wait, &trap_blocked) && trap_blocked)
+	task->kick_interrupts = latch_state(task, &disk_wait, &trap_blocked) &&
+				trap_blocked;
+	if (task->kick_interrupts)
 		ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
 	else
 		syscall(SYS_tgkill, task->process->pid, task->tid, SIGTRAP);
@@ -187,6 +194,14 @@ static void unblock_trap(struct task *task)
 		return;
 	mask &= ~(1ULL << (SIGTRAP - 1));
 	ptrace(PTRACE_SETSIGMASK, task->tid, sizeof(mask), &mask);
+}
+
+static void kick_done(struct task *task)
+{
+	if (task->kick_interrupts)
+		unblock_trap(task);
+	task->kick = KICK_NONE;
+	task->kick_interrupts = false;
 }
 
 /* ---- stops ------------------------------------------------------------- */
@@ -211,7 +226,7 @@ static bool stop_signal(struct task *task, int signal)
 		task->latch_spent = true;
 		if (task->wait.call || task->kick)
 			timed_interrupted(task, false);
-		task->kick = KICK_NONE;
+		kick_done(task);
 		return !cut && engine.slice.task == task;
 	}
 	if (task->wait.call)
@@ -230,6 +245,8 @@ static bool stop_syscall_exit(struct task *task)
 	switch (reason) {
 	case EXIT_TIMED:
 		timed_interrupted(task, true);
+		if (task->kick_interrupts) /* this stop has taken the place of its own */
+			kick_done(task);
 		break;
 	case EXIT_EXEC:
 		if (task_get_regs(task, &regs) && regs.rax == 0)
@@ -341,9 +358,7 @@ static bool stop_event(struct task *task, int signal)
 		latch_open(task); /* its first stop */
 	if (task->wait.call || task->kick)
 		timed_interrupted(task, false);
-	if (task->kick == KICK_MASK)
-		unblock_trap(task);
-	task->kick = KICK_NONE;
+	kick_done(task);
 	return true;
 }
 
