@@ -59,8 +59,13 @@ def parse_ping(text: str) -> PingResult:
 def udp_flows(
     pairs: Iterable[tuple[Any, Any]], mbps: float, seconds: float, port: int = 5001
 ) -> list[FlowResult]:
-    """Run an iperf UDP flow between each pair of hosts, all at once; return what the servers received."""
+    """Run an iperf UDP flow between each pair of hosts, all at once; return what the servers received.
+
+    A ping goes before each, so that no flow waits for addresses or for the controller.
+    """
     pairs = list(pairs)
+    for source, target in pairs:
+        ping(source, target, count=1)
     servers = [target.popen(["iperf", "-s", "-u", "-p", str(port)]) for _, target in pairs]
     try:
         for (_, target), server in zip(pairs, servers):
