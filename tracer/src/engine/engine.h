@@ -87,6 +87,8 @@ struct host {
 	unsigned int task_count;
 	struct heap_node key;	/* in engine.active, by host_next() */
 	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
+	int64_t lookahead;	/* the least delay of the links to it */
+	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
 	bool warned_spin;
@@ -296,6 +298,8 @@ void link_read_stamped(struct port *port);
 void link_collect(void);
 /* Reads the TAPs of a host that the worker reads itself. */
 void link_read_host(struct host *host);
+/* The host has done what its frames asked for: what it has sent goes out. */
+void link_flush(void);
 /* The same for all such hosts, if any has frames. Returns true if so. */
 bool link_read_all(void);
 void link_init(uint64_t seed);
@@ -321,6 +325,7 @@ int64_t rounds_live_now(void);
 
 struct engine {
 	int64_t now;	 /* start of the window: the network's clock */
+	int64_t window_end;
 	int64_t origin;	 /* the clock at the freeze */
 	bool live;	 /* virtual time follows real time */
 	bool paced;	 /* idle time passes at real time's pace for now */

@@ -51,6 +51,7 @@ struct host *host_add(const struct kronos_host_config *config)
 	    host->counter != KRONOS_COUNTER_FREE)
 		host->mult = (uint64_t)((double)engine.ns_per_tsc /
 					config->cpu_speed);
+	host->lookahead = INT64_MAX;
 	TAILQ_INIT(&host->ready);
 	LIST_INIT(&host->tasks);
 	/* Frames of a host whose clock moves inside a slice are stamped by the
@@ -183,6 +184,8 @@ void host_run(struct host *host, int64_t until)
 		limit = heap_time(&host->events);
 		slice_run(task, limit < until ? limit : until);
 	}
+	if (host->tap_epoll >= 0)
+		link_flush();
 	close_window(host, until);
 	host_changed(host);
 }

@@ -169,28 +169,7 @@ static bool is_tcp(const struct frame *frame)
 	       (type == 0x86dd && frame->data[ETH_IPV6_PROTOCOL] == PROTOCOL_TCP);
 }
 
-static void frame_arrive(struct event *event, struct host *host)
-{
-	struct frame *frame = container_of(event, struct frame, event);
-	struct port *from = frame->from;
-	struct direction *direction = &from->link->direction[from->end];
-	struct port *to = &from->link->port[!from->end];
-	ssize_t written = write(to->fd, frame->data, frame->size);
-
-	/* An interface that is down refuses it, as a wire with nobody there. */
-	if (written == (ssize_t)frame->size) {
-		direction->stats.rx_frames++;
-		direction->stats.rx_bytes += frame->size;
-		engine.stats.frames++;
-	}
-	direction->stats.queued--;
-	free(frame);
-	task_drain();
-	if (host->tap_epoll >= 0)
-		link_read_host(host);
-	else
-		link_collect();
-}
+static void frame_arrive(struct event *event, struct host *host);
 
 static void frame_send(struct frame *frame)
 {
@@ -216,6 +195,131 @@ static void frame_send(struct frame *frame)
 	direction->stats.queued++;
 	frame->event.fire = frame_arrive;
 	host_add_event(receiver, &frame->event, arrival);
+}
+
+/* ---- delivering -------------------------------------------------------- */
+
+/*
+ * A switch that answers in zero virtual time is woken once for many frames:
+ * all that arrive before anything else can happen to it. What it forwards
+ * unchanged is recognized and leaves when it came, as if it had been woken for
+ * each. A switch that changes frames, or makes its own, gets them one by one.
+ */
+#define BATCH_MAX 64
+#define BATCH_BACKOFF 1000
+
+static struct {
+	struct frame *in[BATCH_MAX];
+	int count;
+	STAILQ_HEAD(, frame) out; /* by time of departure */
+} batch = { .out = STAILQ_HEAD_INITIALIZER(batch.out) };
+
+static void deliver(struct frame *frame)
+{
+	struct port *from = frame->from;
+	struct direction *direction = &from->link->direction[from->end];
+	struct port *to = &from->link->port[!from->end];
+
+	/* An interface that is down refuses it, as a wire with nobody there. */
+	if (write(to->fd, frame->data, frame->size) == (ssize_t)frame->size) {
+		direction->stats.rx_frames++;
+		direction->stats.rx_bytes += frame->size;
+		engine.stats.frames++;
+	}
+	direction->stats.queued--;
+}
+
+/* Until when nothing but frames that are known already can reach the host. */
+static int64_t batch_horizon(const struct host *host)
+{
+	int64_t horizon = engine.window_end;
+
+	if (host->lookahead < engine.window_end - engine.now || host->singly)
+		return engine.now;
+	for (uint32_t i = 0; i < engine.host_count; i++) {
+		const struct host *other = engine.hosts[i];
+
+		if (other != host && host_is_instant(other) &&
+		    host_next(other) < horizon)
+			horizon = host_next(other);
+	}
+	return horizon;
+}
+
+static void deliver_batch(struct host *host)
+{
+	int64_t horizon = batch_horizon(host);
+	struct heap_node *node;
+	struct event *event;
+
+	while (batch.count < BATCH_MAX && (node = heap_first(&host->events)) &&
+	       node->time < horizon) {
+		event = container_of(node, struct event, node);
+		if (event->fire != frame_arrive)
+			break;
+		heap_remove(&host->events, node);
+		host_advance(host, node->time);
+		batch.in[batch.count] = container_of(event, struct frame, event);
+		deliver(batch.in[batch.count++]);
+	}
+}
+
+static void frame_arrive(struct event *event, struct host *host)
+{
+	struct frame *frame = container_of(event, struct frame, event);
+
+	deliver(frame);
+	if (host_is_instant(host) && !engine.live && batch.count < BATCH_MAX) {
+		if (host->singly)
+			host->singly--;
+		batch.in[batch.count++] = frame;
+		deliver_batch(host);
+	} else {
+		free(frame);
+	}
+	task_drain();
+	if (host->tap_epoll >= 0)
+		link_read_host(host);
+	else
+		link_collect();
+}
+
+/* When the frame that a host has just sent has left it. */
+static int64_t departure_time(struct host *host, const struct frame *frame)
+{
+	if (batch.count > 1) {
+		for (int i = 0; i < batch.count; i++)
+			if (batch.in[i]->size == frame->size &&
+			    !memcmp(batch.in[i]->data, frame->data, frame->size))
+				return batch.in[i]->event.node.time;
+		host->singly = BATCH_BACKOFF;
+	}
+	return host_now(host);
+}
+
+static void frame_hold(struct frame *frame)
+{
+	struct frame *after = NULL, *other;
+
+	STAILQ_FOREACH(other, &batch.out, entry)
+		if (other->sent <= frame->sent)
+			after = other;
+	if (after)
+		STAILQ_INSERT_AFTER(&batch.out, after, frame, entry);
+	else
+		STAILQ_INSERT_HEAD(&batch.out, frame, entry);
+}
+
+void link_flush(void)
+{
+	struct frame *frame;
+
+	while ((frame = STAILQ_FIRST(&batch.out))) {
+		STAILQ_REMOVE_HEAD(&batch.out, entry);
+		frame_send(frame);
+	}
+	while (batch.count)
+		free(batch.in[--batch.count]);
 }
 
 /* ---- reading ----------------------------------------------------------- */
@@ -292,8 +396,11 @@ void link_read_host(struct host *host)
 				continue;
 			}
 			do {
-				frame->sent = host_now(host);
-				frame_send(frame);
+				frame->sent = departure_time(host, frame);
+				if (batch.count > 1)
+					frame_hold(frame);
+				else
+					frame_send(frame);
 			} while ((frame = frame_read(port, buffer)));
 		}
 	} while (count == 16);
@@ -326,6 +433,13 @@ static const char *bad_params(const struct kronos_link_params *params)
 	if (params->max_queue < 0)
 		return "max_queue_size must not be negative";
 	return NULL;
+}
+
+static void note_delay(struct host *receiver,
+		       const struct kronos_link_params *params)
+{
+	if (params->delay_ns < receiver->lookahead)
+		receiver->lookahead = params->delay_ns;
 }
 
 static void port_init(struct link *link, int end, struct host *host, int fd,
@@ -364,6 +478,7 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 		struct direction *direction = &link->direction[end];
 
 		direction->params = config->dir[end];
+		note_delay(host[!end], &direction->params);
 		direction->random = seed ^ ((uint64_t)link_count * 2 + (uint64_t)end)
 						   * 0xd1342543de82ef95;
 		STAILQ_INIT(&direction->departures);
@@ -381,6 +496,7 @@ int link_set(uint32_t id, uint32_t direction,
 	if (id >= link_count || direction > 1 || bad_params(params))
 		return -EINVAL;
 	links[id]->direction[direction].params = *params;
+	note_delay(links[id]->port[!direction].host, params);
 	return 0;
 }
 

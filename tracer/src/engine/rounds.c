@@ -119,6 +119,7 @@ static bool readable(int fd)
 
 static void run_window(int64_t end)
 {
+	engine.window_end = end;
 	while (heap_time(&engine.active) < end && !engine.interrupted)
 		host_run(first_host(), end);
 }
