@@ -357,6 +357,8 @@ struct engine {
 
 extern struct engine engine;
 
+/* Seizes the processes that ask for it. */
+void engine_accept_tracers(void);
 void eventfd_signal(int fd);
 void eventfd_clear(int fd);
 void engine_lock(void);

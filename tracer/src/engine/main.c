@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -138,18 +139,47 @@ static int on_abort(const char *command)
 
 /* ---- start ------------------------------------------------------------- */
 
+/*
+ * Two engines on one CPU would disturb each other's time. The lock is on a
+ * file that every kernel has for the CPU, and ends with this process.
+ */
+static bool claim_cpu(int cpu)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/uevent", cpu);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true; /* no sysfs here: nobody can claim any */
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return true;
+	close(fd);
+	return false;
+}
+
+/* The last allowed CPU that no other engine has; -1 if `wanted` is not allowed. */
 static int choose_cpu(int wanted)
 {
 	cpu_set_t allowed;
-	int chosen = -1;
+	int last = -1;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
 		return -1;
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET((unsigned int)cpu, &allowed) &&
-		    (wanted < 0 || cpu == wanted))
-			chosen = cpu;
-	return chosen;
+	for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
+		if (!CPU_ISSET((unsigned int)cpu, &allowed) ||
+		    (wanted >= 0 && cpu != wanted))
+			continue;
+		if (last < 0)
+			last = cpu;
+		if (claim_cpu(cpu))
+			return cpu;
+	}
+	if (last >= 0)
+		engine_warn("another experiment runs on CPU %d: both are slower, and "
+			    "their clocks less exact; run one at a time",
+			    last);
+	return last;
 }
 
 static int64_t clock_ns(clockid_t clock)
@@ -398,7 +428,7 @@ static bool pending(int fd)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-static void on_join_pending(void)
+void engine_accept_tracers(void)
 {
 	while (pending(engine.listener))
 		on_join();
@@ -439,7 +469,7 @@ static int freeze(int64_t timeout_ms, char *text, size_t size)
 			return -EAGAIN;
 		}
 		rounds_live(10);
-		on_join_pending();
+		engine_accept_tracers();
 	}
 	rounds_freeze();
 	return (int)engine.tracers_joined;
@@ -590,7 +620,7 @@ int main(void)
 		eventfd_clear(engine.inbox_event);
 		task_drain();
 		link_read_all();
-		on_join_pending();
+		engine_accept_tracers();
 		if (pending(KRONOS_CONTROL_FD))
 			on_request();
 	}

@@ -38,11 +38,12 @@ static struct host *first_host(void)
 
 /* ---- real time --------------------------------------------------------- */
 
-/* Something may have happened outside: stops, frames. Returns true if so. */
+/* Something may have happened outside: tracers, stops, frames. Returns true if so. */
 static bool look_outside(void)
 {
 	uint64_t stops = engine.stats.stops;
 
+	engine_accept_tracers();
 	task_drain();
 	return link_read_all() || engine.stats.stops != stops;
 }

@@ -1,0 +1,73 @@
+"""Small C programs, run natively and dilated with the same assertions."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.process import await_tracer
+
+PROGRAMS = Path(__file__).parent / "programs"
+NAMES = sorted(path.stem for path in PROGRAMS.glob("*.c"))
+TIMESTEP = 1_000_000
+LIMIT = 60_000  # rounds: far more virtual time than any of them needs
+
+# How much later than due something may happen, in ns of virtual time: what the program's own work
+# takes at this speed, and a part of a window for work that a busy machine makes dearer.
+PACES = {
+    "real speed": ({"cpu_speed": 1.0, "counter": "cputime"}, 5_000_000),
+    "a tenth": ({"cpu_speed": 0.1, "counter": "cputime"}, 50_000_000),
+    "ten times": ({"cpu_speed": 10.0, "counter": "cputime"}, 2_000_000),
+    "free": ({"counter": "free"}, 100_000),
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("programs")
+    subprocess.run(["make", "-s", "-C", PROGRAMS, f"BUILD={directory}"], check=True, timeout=120)
+    return directory
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_native(built, name):
+    result = subprocess.run([built / name], capture_output=True, text=True, timeout=60)
+    assert result.stdout.endswith("EXIT-SUCCESS\n"), result.stdout + result.stderr
+
+
+def run_dilated(experiment, command, path):
+    """Run it to its end, or for LIMIT rounds; return its status (None: it still runs) and output."""
+    with path.open("wb") as output:
+        process = subprocess.Popen(
+            [*experiment.command_prefix("h1"), *command], stdout=output, stderr=subprocess.STDOUT
+        )
+    await_tracer(process, experiment)
+    pidfd = os.pidfd_open(process.pid)
+    experiment.progress(TIMESTEP, LIMIT, pidfd)
+    os.close(pidfd)
+    return process.poll(), path.read_text()
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("name", NAMES)
+def test_dilated(built, name, pace, tmp_path):
+    parameters, slack = PACES[pace]
+    with Experiment() as experiment:
+        experiment.add_host("h1", **parameters)
+        experiment.synchronize_and_freeze()
+        status, output = run_dilated(experiment, [built / name, str(slack)], tmp_path / "out")
+    assert (status, output) == (0, "EXIT-SUCCESS\n")
+
+
+@pytest.mark.parametrize("flags", [0, 1], ids=["latch with BPF", "plain latch"])
+@pytest.mark.parametrize("name", NAMES)
+def test_dilated_with_each_latch(built, name, flags, tmp_path):
+    with Experiment(flags=flags) as experiment:
+        if flags == 0 and "latch with BPF" not in experiment.mechanisms:
+            pytest.skip(f"this kernel has no latch with BPF: {experiment.mechanisms}")
+        experiment.add_host("h1")
+        experiment.synchronize_and_freeze()
+        status, output = run_dilated(experiment, [built / name, "5000000"], tmp_path / "out")
+    assert (status, output) == (0, "EXIT-SUCCESS\n")
