@@ -1,0 +1,316 @@
+"""What tests share: no test leaves anything behind, a machine kept busy, scripts with a limit, networks."""
+
+import dataclasses
+import gc
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TAG = f"KRONOS_TEST={uuid.uuid4()}"  # in the environment of every process that the tests start
+SETTLE = 30  # s of real time after which what is still there counts as left behind
+RUN_DIRECTORY = Path("/run/kronos")
+SETTINGS = (
+    "kernel/sched_rt_runtime_us",
+    "kernel/sched_rt_period_us",
+    "kernel/randomize_va_space",
+    "kernel/perf_event_paranoid",
+    "kernel/yama/ptrace_scope",
+    "kernel/core_pattern",
+    "net/ipv4/ip_forward",
+    "net/ipv6/conf/all/disable_ipv6",
+    "net/ipv6/conf/default/disable_ipv6",
+)
+
+name, _, value = TAG.partition("=")
+os.environ[name] = value
+
+
+# Nothing is left behind
+
+
+def names(directory: str | Path, pattern: str = "*") -> set[str]:
+    try:
+        return {str(path) for path in Path(directory).glob(pattern)}
+    except OSError:
+        return set()
+
+
+def our_processes() -> set[str]:
+    """Return the processes, other than this one, that the tests have started, directly or not."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = TAG.encode() in (process / "environ").read_bytes().split(b"\0")
+            if ours and int(process.name) != os.getpid():
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found.add(f"process {process.name}: {command[:200]}")
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def our_descriptors() -> set[str]:
+    """Return what this process holds open that would keep a device, a namespace or the engine alive."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(path.readlink())
+        except OSError:
+            continue
+        if target.startswith(("/dev/net", "/dev/ptmx", "/dev/pts", "net:", "anon_inode:[pidfd]")):
+            found.add(f"descriptor {path.name}: {target}")
+    return found
+
+
+def settings() -> set[str]:
+    """Return the kernel's settings that an engine might touch, and this process' own."""
+    paths = [Path("/proc/sys", setting) for setting in SETTINGS]
+    return {
+        *(f"{path}: {path.read_text().strip()}" for path in paths if path.exists()),
+        f"affinity: {sorted(os.sched_getaffinity(0))}",
+        f"scheduling policy: {os.sched_getscheduler(0)}, nice {os.nice(0)}",
+        f"core limit: {resource.getrlimit(resource.RLIMIT_CORE)}",
+        f"SIGINT: {signal.getsignal(signal.SIGINT)}, SIGCHLD: {signal.getsignal(signal.SIGCHLD)}",
+        f"working directory: {Path.cwd()}",
+        *(f"environment: {key}={os.environ[key]}" for key in os.environ if key.startswith("OVS_")),
+    }
+
+
+def cgroups() -> set[str]:
+    return {found for depth in ("*/", "*/*/", "*/*/*/") for found in names("/sys/fs/cgroup", depth)}
+
+
+def state() -> set[str]:
+    gc.collect()
+    return (
+        our_processes()
+        | our_descriptors()
+        | settings()
+        | cgroups()
+        | names("/sys/class/net")  # interfaces, bridges
+        | names("/run/netns")  # Mininet's namespaces have no name, and end with their processes
+        | names(RUN_DIRECTORY)
+    )
+
+
+def compare(before: set[str]) -> Iterator[None]:
+    """Fail if what was there before a test is not what is there afterwards."""
+    yield
+    deadline = time.monotonic() + SETTLE
+    while (after := state()) != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    left, gone = sorted(after - before), sorted(before - after)
+    assert not left and not gone, f"left behind: {left}; gone or changed: {gone}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def module_leaves_nothing() -> Iterator[None]:
+    """Fail a module whose own fixtures leave something behind."""
+    yield from compare(state())
+
+
+@pytest.fixture(autouse=True)
+def test_leaves_nothing(module_leaves_nothing: None) -> Iterator[None]:
+    """Fail a test that leaves something behind: processes, interfaces, files, settings."""
+    yield from compare(state())
+
+
+# A busy machine
+
+
+@pytest.fixture
+def busy() -> Iterator[list[int]]:
+    """Keep every CPU busy with a loop; yield the loops' process ids."""
+    loops = []
+    try:
+        for cpu in sorted(os.sched_getaffinity(0)):
+            loops.append(subprocess.Popen(["sh", "-c", "while :; do :; done"], stdin=subprocess.DEVNULL))
+            os.sched_setaffinity(loops[-1].pid, {cpu})
+        yield [loop.pid for loop in loops]
+        assert [loop.poll() for loop in loops] == [None] * len(loops), "a busy loop has ended"
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+# Scripts in a process of their own
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """A script that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def one_line(self) -> str:
+        """Return the only line on stderr; fail if there are more, or a traceback."""
+        lines = [line for line in self.err.splitlines() if line.strip()]
+        assert len(lines) == 1, f"one line expected on stderr, got:\n{self.err}\nstdout:\n{self.out}"
+        return lines[0]
+
+
+class Script:
+    """A script that runs in a session of its own and is killed, with all its group, in the end."""
+
+    def __init__(self, directory: Path, command: list[str], stdin: str = "", **params: Any) -> None:
+        self.command = command
+        self.files = [directory / f"script-{uuid.uuid4().hex[:8]}.{kind}" for kind in ("in", "out", "err")]
+        self.files[0].write_text(stdin)
+        with self.files[0].open() as given, self.files[1].open("w") as out, self.files[2].open("w") as err:
+            self.process = subprocess.Popen(
+                command, stdin=given, stdout=out, stderr=err, start_new_session=True, **params
+            )
+
+    def read(self) -> tuple[str, str]:
+        return self.files[1].read_text(errors="replace"), self.files[2].read_text(errors="replace")
+
+    def expect(self, text: str, limit: float = 120) -> str:
+        """Wait until the script has printed a text; return all that it has printed."""
+        deadline = time.monotonic() + limit
+        while text not in (out := self.read()[0]):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{self.command}: no {text!r} in\n{out}\nstderr:\n{self.read()[1]}")
+            time.sleep(0.02)
+        return out
+
+    def wait(self, limit: float = 120) -> Done:
+        try:
+            status = self.process.wait(limit)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            out, err = self.read()
+            pytest.fail(f"{self.command} hangs; so far:\n{out}\nstderr:\n{err}")
+        return Done(status, *self.read())
+
+    def kill(self) -> None:
+        """Kill the script, and what it has started in its own process group."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def start_script(tmp_path):
+    """Return a function that starts a command in the background; it is killed after the test."""
+    scripts = []
+
+    def start(*command: str | Path, **params: Any) -> Script:
+        scripts.append(Script(tmp_path, [str(word) for word in command], **params))
+        return scripts[-1]
+
+    yield start
+    for script in scripts:
+        script.kill()
+
+
+@pytest.fixture
+def run_script(start_script):
+    """Return a function that runs a command to its end."""
+
+    def run(*command: str | Path, limit: float = 120, **params: Any) -> Done:
+        done: Done = start_script(*command, **params).wait(limit)
+        return done
+
+    return run
+
+
+@pytest.fixture
+def run_python(run_script):
+    """Return a function that runs Python code, with the tests' interpreter, to its end."""
+
+    def run(code: str, *arguments: str, **params: Any) -> Done:
+        done: Done = run_script(sys.executable, "-c", code, *arguments, **params)
+        return done
+
+    return run
+
+
+# Networks
+
+
+class NetMaker:
+    """Makes one network after the other, and stops each."""
+
+    def __init__(self) -> None:
+        self.net: Any = None
+
+    def __call__(self, topo, start: bool = True, **params):
+        from mininet_kronos import KronosNet
+
+        self.stop()
+        self.net = KronosNet(topo=topo, **params)
+        if start:
+            self.net.start()
+        return self.net
+
+    def stop(self) -> None:
+        if self.net:
+            net, self.net = self.net, None
+            net.stop()
+
+
+@pytest.fixture
+def make_net():
+    """Return a function that starts a KronosNet of a topology, after stopping the one before."""
+    maker = NetMaker()
+    yield maker
+    maker.stop()
+
+
+@pytest.fixture(scope="module")
+def make_module_net():
+    """As make_net, for a network that the tests of a module share."""
+    maker = NetMaker()
+    yield maker
+    maker.stop()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ping:
+    """What ping says; times in ms."""
+
+    sent: int
+    received: int
+    replies: dict[int, float]  # round trip by sequence number
+    least: float = 0.0
+    mean: float = 0.0
+    most: float = 0.0
+    mdev: float = 0.0
+
+
+def parse_ping(text: str) -> Ping:
+    """Read ping's output."""
+    counts = re.search(r"(\d+) packets transmitted, (\d+) (?:packets )?received", text)
+    assert counts, text
+    replies = {int(seq): float(ms) for seq, ms in re.findall(r"icmp_seq=(\d+) .*time=([\d.]+) ms", text)}
+    times = re.search(r"rtt min/avg/max/mdev = ([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+) ms", text)
+    return Ping(int(counts[1]), int(counts[2]), replies, *map(float, times.groups() if times else ()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow:
+    """What an iperf UDP server has received."""
+
+    mbps: float  # Mbit/s of payload
+    lost: int
+    sent: int
+
+
+def parse_iperf_udp(text: str) -> Flow:
+    """Read the server's report, which an iperf client prints at its end (-f b)."""
+    report = re.search(r"Server Report:.*?([\d.]+) bits/sec +[\d.]+ ms +(-?\d+)/ *(\d+)", text, re.DOTALL)
+    assert report, f"no server report in:\n{text}"
+    return Flow(float(report[1]) / 1e6, int(report[2]), int(report[3]))
