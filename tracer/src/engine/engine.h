@@ -79,7 +79,7 @@ struct host {
 	uint64_t mult;		/* virtual ns per TSC tick, 32.32; 0: free */
 
 	int64_t clock;		/* may lag behind the window while idle */
-	int64_t debt;		/* ns used beyond a window, to be repaid */
+	int64_t ahead;		/* it has used the time until then already */
 	int64_t burst;		/* real ns computed since the clock last moved */
 	struct heap events;
 	struct task_queue ready; /* stopped tasks that want to run, in turn */
@@ -316,6 +316,8 @@ bool tcp_pending(void);
 
 void rounds_live(int timeout_ms);
 int64_t rounds_progress(int64_t timestep, int64_t num_rounds, int until_fd);
+/* Waits until every tracer that has been seized stands at its exec. */
+void rounds_await_tracers(void);
 void rounds_freeze(void);
 void rounds_thaw(void);
 /* Real time on the axis of the hosts' clocks, before the freeze and after a thaw. */
@@ -344,6 +346,7 @@ struct engine {
 	int inbox_event; /* the watchdog has frames */
 	int listener;
 	uint32_t tracers_expected, tracers_joined;
+	uint32_t joining; /* seized, and not yet at their exec */
 
 	struct slice slice;
 	volatile bool interrupted; /* end the progress after its round */

@@ -90,7 +90,9 @@ int64_t host_next(const struct host *host)
 
 	if (TAILQ_EMPTY(&host->ready))
 		return event;
-	ready = host_now(host) + host->debt;
+	ready = host_now(host);
+	if (ready < host->ahead)
+		ready = host->ahead;
 	return ready < event ? ready : event;
 }
 
@@ -130,24 +132,11 @@ static void fire_events(struct host *host)
 	}
 }
 
-/* Work beyond an earlier window is repaid by waiting. */
-static void repay_debt(struct host *host, int64_t until)
-{
-	int64_t clock = host_now(host) + host->debt;
-
-	host->debt = 0;
-	if (clock > until) {
-		host->debt = clock - until;
-		clock = until;
-	}
-	host_advance(host, clock);
-}
-
-/* The clocks of a round end equal; what was used beyond it is a debt. */
+/* The clocks of a round end equal; what was used beyond it is repaid by waiting. */
 static void close_window(struct host *host, int64_t until)
 {
 	if (host->clock > until) {
-		host->debt += host->clock - until;
+		host->ahead = host->clock;
 		host->clock = until;
 	}
 }
@@ -172,8 +161,8 @@ void host_run(struct host *host, int64_t until)
 		run_live(host);
 		return;
 	}
-	if (host->debt)
-		repay_debt(host, until);
+	if (host->ahead > host_now(host))
+		host_advance(host, host->ahead < until ? host->ahead : until);
 	if (TAILQ_EMPTY(&host->ready) && heap_time(&host->events) < until)
 		host_advance(host, heap_time(&host->events));
 	for (;;) {

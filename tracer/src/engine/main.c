@@ -460,10 +460,13 @@ static int freeze(int64_t timeout_ms, char *text, size_t size)
 {
 	uint64_t start = tsc_now();
 
+	engine.interrupted = false;
 	while (engine.tracers_joined < engine.tracers_expected) {
 		if (timeout_ms >= 0 &&
 		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) >=
-			    timeout_ms * NSEC_PER_MSEC) {
+			    timeout_ms * NSEC_PER_MSEC)
+			engine.interrupted = true;
+		if (engine.interrupted) {
 			snprintf(text, size, "%u of %u tracers have registered",
 				 engine.tracers_joined, engine.tracers_expected);
 			return -EAGAIN;
@@ -471,6 +474,7 @@ static int freeze(int64_t timeout_ms, char *text, size_t size)
 		rounds_live(10);
 		engine_accept_tracers();
 	}
+	rounds_await_tracers();
 	rounds_freeze();
 	return (int)engine.tracers_joined;
 }

@@ -82,6 +82,15 @@ void rounds_live(int timeout_ms)
 	sleep_outside(timeout_ms);
 }
 
+void rounds_await_tracers(void)
+{
+	uint64_t start = tsc_now();
+
+	while (engine.joining && !engine.interrupted &&
+	       fixed_mul(tsc_now() - start, engine.ns_per_tsc) < NSEC_PER_SEC)
+		sleep_outside(10);
+}
+
 void rounds_freeze(void)
 {
 	int64_t now = rounds_live_now();
@@ -177,6 +186,7 @@ int64_t rounds_progress(int64_t timestep, int64_t num_rounds, int until_fd)
 		num_rounds = limit;
 	engine.interrupted = false;
 	engine.progressing = true;
+	rounds_await_tracers();
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_ADD, until_fd,
 			  &(struct epoll_event){ .events = EPOLLIN });

@@ -75,6 +75,7 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		page->cap = slice->cap;
 	} else if (!host_is_instant(host)) {
 		page->read_cost = FREE_READ_COST;
+		page->cap = slice->cap;
 	}
 }
 
@@ -112,7 +113,7 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 		.base = base,
 		.tsc_start = start,
 		.tsc_end = start + ticks,
-		.cap = engine.live || !host->mult ? INT64_MAX : limit,
+		.cap = engine.live || host_is_instant(host) ? INT64_MAX : limit,
 	};
 	engine_unlock();
 	/* The timer may have gone off just before there was a slice to see. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,9 @@
 
 /* A task that only stops, and never blocks, lets others of its host run too. */
 #define TURN (200 * NSEC_PER_USEC)
+
+/* A task that has run so long without a stop is out of control. */
+#define RUNAWAY_USEC 2000000
 
 static struct task *tasks;
 static struct process *processes;
@@ -97,6 +101,8 @@ static void task_gone(struct task *task)
 	struct host *host = task->host;
 
 	latch_close(task);
+	if (host && task->state == TASK_JOINING)
+		engine.joining--;
 	if (host) {
 		timed_forget(task);
 		if (task->state == TASK_READY)
@@ -124,6 +130,18 @@ static void task_schedule(pid_t tid)
 	sched_setscheduler(tid, SCHED_FIFO, &param);
 }
 
+/*
+ * If the engine is killed nobody cuts a running task any more, and at its
+ * priority it would keep even the dying engine from the CPU. The kernel then
+ * ends it: its count starts again at each stop.
+ */
+static void limit_cpu(pid_t pid)
+{
+	const struct rlimit limit = { RUNAWAY_USEC, RUNAWAY_USEC };
+
+	prlimit(pid, RLIMIT_RTTIME, &limit, NULL);
+}
+
 int task_seize(pid_t pid, struct host *host)
 {
 	struct task *task;
@@ -134,6 +152,8 @@ int task_seize(pid_t pid, struct host *host)
 	if (!task)
 		task = task_new(pid);
 	task_adopt(task, pid, host);
+	engine.joining++;
+	limit_cpu(pid);
 	tcp_watch(host, pid);
 	return 0;
 }
@@ -382,8 +402,10 @@ static void on_stop(struct task *task, int status)
 			first = stop_signal(task, signal) && current;
 		break;
 	case PTRACE_EVENT_SECCOMP:
-		if (task->state == TASK_JOINING)
+		if (task->state == TASK_JOINING) {
+			engine.joining--;
 			task_schedule(task->tid);
+		}
 		if (!timed_enter(task))
 			first = false;
 		break;

@@ -85,10 +85,11 @@ static int64_t call(struct kronos *k, const struct kronos_request *request,
 		reply = &own;
 	if (send_request(k, request, fds, count))
 		return lost_engine(k);
-	/* A signal must not lose the reply, but a running progress ends for it. */
+	/* A signal must not lose the reply, but what may last ends for it. */
 	while ((size = recv(k->control, reply, sizeof(*reply), 0)) < 0 &&
 	       errno == EINTR)
-		if (request->op == KRONOS_OP_PROGRESS)
+		if (request->op == KRONOS_OP_PROGRESS ||
+		    request->op == KRONOS_OP_FREEZE)
 			kronos_interrupt(k);
 	if (size != sizeof(*reply))
 		return lost_engine(k);

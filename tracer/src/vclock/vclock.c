@@ -27,6 +27,17 @@ static inline uint64_t ticks(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
+static inline long real_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"((long)SYS_clock_gettime), "D"((long)clock), "S"(ts)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
 static inline int64_t monotonic(void)
 {
 	volatile struct vclock_page *page = &vclock_page;
@@ -41,6 +52,16 @@ static inline int64_t monotonic(void)
 	} else {
 		now = last < page->base ? page->base : last;
 		now += page->read_cost;
+		if (now > page->cap) {
+			/* The window is used up: the call lets the engine end the slice. */
+			struct timespec ts;
+
+			page->last = page->cap;
+			real_clock_gettime(CLOCK_MONOTONIC, &ts);
+			now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+			page->last = now;
+			return now;
+		}
 	}
 	if (now > page->cap)
 		now = page->cap;
@@ -49,17 +70,6 @@ static inline int64_t monotonic(void)
 	else
 		page->last = now;
 	return now;
-}
-
-static inline long real_clock_gettime(clockid_t clock, struct timespec *ts)
-{
-	long ret;
-
-	__asm__ volatile("syscall"
-			 : "=a"(ret)
-			 : "0"((long)SYS_clock_gettime), "D"((long)clock), "S"(ts)
-			 : "rcx", "r11", "memory");
-	return ret;
 }
 
 int vclock_gettime(clockid_t clock, struct timespec *ts)

@@ -1,0 +1,383 @@
+"""The five stages below Mininet: hosts, clocks, rounds, the tracer and its errors."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
+from mininet_kronos.experiment import Experiment, native_path
+from mininet_kronos.process import await_tracer
+
+MS = 1_000_000
+SECOND = 1000 * MS
+TRACER = str(native_path("tracer"))
+
+
+@pytest.fixture
+def experiment():
+    with Experiment() as running:
+        yield running
+
+
+def start(experiment, host, *command, **options):
+    process = subprocess.Popen([*experiment.command_prefix(host), *command], **options)
+    if experiment.frozen:
+        await_tracer(process, experiment)
+    return process
+
+
+def cpu_ns(process):
+    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
+
+
+def run_to_end(experiment, process, rounds=100_000):
+    pidfd = os.pidfd_open(process.pid)
+    done = experiment.progress(MS, rounds, pidfd)
+    os.close(pidfd)
+    return done, process.poll()
+
+
+PYTHON = ("/usr/bin/python3", "-S", "-c")
+
+
+def test_the_five_stages(experiment, tmp_path):
+    experiment.add_host("h1")
+    experiment.add_host("h2")
+    experiment.synchronize_and_freeze()
+    assert experiment.now == 0
+    sleepers = [start(experiment, host, "sleep", "1.5") for host in ("h1", "h2")]
+    assert experiment.progress(MS, 1000) == 1000
+    assert experiment.now == experiment.host_time("h1") == experiment.host_time("h2") == SECOND
+    assert [sleeper.poll() for sleeper in sleepers] == [None, None]
+    experiment.progress(MS, 1000)
+    assert [sleeper.wait(5) for sleeper in sleepers] == [0, 0]
+    experiment.stop()
+    assert not experiment.running
+
+
+def test_everything_stands_still_between_rounds(experiment):
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    busy = start(experiment, "h1", *PYTHON, "while True: pass")
+    experiment.progress(MS, 50)
+    before = cpu_ns(busy)
+    time.sleep(0.1)
+    assert cpu_ns(busy) == before
+    assert experiment.now == 50 * MS
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_cpu_time_is_virtual_time_at_the_relative_speed(experiment, speed):
+    experiment.add_host("h1", cpu_speed=speed, counter="cputime")
+    experiment.synchronize_and_freeze()
+    busy = start(experiment, "h1", *PYTHON, "while True: pass")
+    experiment.progress(MS, 100)  # its start, with waits for the disk
+    before = cpu_ns(busy)
+    experiment.progress(MS, 400)
+    ratio = (cpu_ns(busy) - before) / (400 * MS * speed)
+    # The cost of stops is not charged: what is missing is the part of it that could not be told apart.
+    assert 0.9 < ratio < 1.1
+
+
+def test_threads_and_children_share_the_budget(experiment):
+    experiment.add_host("h1", counter="cputime")
+    experiment.synchronize_and_freeze()
+    code = "import os\nfor i in range(3): os.fork() or exec('while True: pass')\nwhile True: pass"
+    parent = start(experiment, "h1", *PYTHON, code)
+    experiment.progress(MS, 100)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+    assert len(children) == 3
+
+    def used():
+        return [
+            int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in (parent.pid, *children)
+        ]
+
+    before = used()
+    experiment.progress(MS, 400)
+    shares = [now - then for now, then in zip(used(), before)]
+    assert 0.9 < sum(shares) / (400 * MS) < 1.1
+    assert all(0.85 < share / (100 * MS) < 1.15 for share in shares), shares
+
+
+def test_idle_time_is_passed_over_and_counted(experiment):
+    for index in range(20):
+        experiment.add_host(f"h{index}")
+    experiment.synchronize_and_freeze()
+    sleepers = [start(experiment, f"h{index}", "sleep", "3600") for index in range(20)]
+    experiment.progress(MS, 100)
+    before = experiment.stats()
+    assert experiment.progress(MS, 3_000_000) == 3_000_000
+    after = experiment.stats()
+    assert experiment.now == 3_000_100 * MS
+    assert after.rounds - before.rounds == 3_000_000
+    assert after.rounds_skipped - before.rounds_skipped == 3_000_000
+    assert after.slices == before.slices
+    experiment.progress(MS, 600_000)
+    assert [sleeper.wait(5) for sleeper in sleepers] == [0] * 20
+
+
+def test_free_computation_takes_no_virtual_time_and_repeats(tmp_path):
+    code = (
+        "import time\n"
+        "for i in range(5):\n"
+        "    sum(range(20000)); time.sleep(0.01); print(time.monotonic_ns() - t0)"
+    )
+    outputs = []
+    for _ in range(3):
+        with Experiment() as experiment:
+            experiment.add_host("h1", counter="free")
+            experiment.synchronize_and_freeze()
+            process = start(
+                experiment,
+                "h1",
+                *PYTHON,
+                code.replace("import time", "import time; t0 = time.monotonic_ns()", 1),
+                stdout=subprocess.PIPE,
+            )
+            done, status = run_to_end(experiment, process)
+            outputs.append((done, status, process.stdout.read()))
+            process.stdout.close()
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0][1] == 0
+    # Five sleeps, and what some dozens of clock reads cost.
+    assert 50 * MS <= int(outputs[0][2].split()[-1]) < 50.1 * MS
+
+
+def test_a_busy_loop_on_the_clock_ends(experiment):
+    experiment.add_host("h1", counter="free")
+    experiment.synchronize_and_freeze()
+    code = "import time\nend = time.monotonic() + 0.05\nwhile time.monotonic() < end: pass"
+    _, status = run_to_end(experiment, start(experiment, "h1", *PYTHON, code))
+    assert status == 0
+    assert 50 * MS <= experiment.now < 60 * MS
+
+
+def test_epoch_is_the_real_time_clock_at_the_freeze(tmp_path):
+    with Experiment(epoch=1_000_000_000) as experiment:
+        experiment.add_host("h1", counter="free")
+        experiment.synchronize_and_freeze()
+        process = start(experiment, "h1", "date", "-u", "+%s.%N", stdout=subprocess.PIPE)
+        run_to_end(experiment, process)
+        assert 1_000_000_000 <= float(process.stdout.read()) < 1_000_000_000.01
+        process.stdout.close()
+
+
+def test_before_the_freeze_time_is_real(experiment):
+    experiment.add_host("h1")
+    code = "import time; a = time.monotonic(); time.sleep(0.2); print(time.monotonic() - a)"
+    process = start(experiment, "h1", *PYTHON, code, stdout=subprocess.PIPE)
+    before = time.monotonic()
+    assert 0.2 <= float(process.stdout.readline())
+    assert time.monotonic() - before >= 0.2
+    process.stdout.close()
+    assert process.wait(10) == 0
+
+
+def test_thaw_and_freeze_again(experiment):
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    experiment.progress(MS, 10)
+    experiment.thaw()
+    assert start(experiment, "h1", "sleep", "0.05").wait(10) == 0
+    experiment.synchronize_and_freeze()
+    now = experiment.now
+    assert now >= 60 * MS
+    time.sleep(0.02)
+    assert experiment.now == now
+
+
+def test_interrupted_progress_ends_after_a_round(experiment):
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    start(experiment, "h1", *PYTHON, "while True: pass")
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        experiment.progress(MS, 10**9)
+    timer.join()
+    assert 0 < experiment.now < 10**9 * MS
+    assert experiment.now % MS == 0
+    assert experiment.progress(MS, 5) == 5
+
+
+def test_standalone_tracers_are_waited_for():
+    with Experiment(expected_tracers=2) as experiment:
+        with pytest.raises(EngineError, match="0 of 2 tracers"):
+            experiment.synchronize_and_freeze(timeout_ms=50)
+        commands = [
+            [TRACER, "--socket", experiment.socket, "-c", "sleep 1; exit 3", "-r", "1.0", "-i", "1"],
+            [TRACER, "--socket", experiment.socket, "-c", "sleep 2; exit 4", "-r", "0.5", "-i", "2"],
+        ]
+        tracers = [subprocess.Popen(command) for command in commands]
+        assert experiment.synchronize_and_freeze() == 2
+        experiment.progress(MS, 1500)
+        assert [tracer.poll() for tracer in tracers] == [3, None]
+        experiment.progress(MS, 1500)
+        assert tracers[1].wait(5) == 4
+
+
+def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
+    commands = tmp_path / "commands"
+    commands.write_text(f"sleep 1; echo one >> {tmp_path}/out\n\nsleep 2; echo two >> {tmp_path}/out\n")
+    tracer = subprocess.Popen([TRACER, "--socket", experiment.socket, "-f", commands, "-r", "1"])
+    deadline = time.monotonic() + 10
+    while experiment.stats().tasks < 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    experiment.synchronize_and_freeze()
+    experiment.progress(MS, 1500)
+    assert (tmp_path / "out").read_text() == "one\n"
+    experiment.progress(MS, 1500)
+    assert (tmp_path / "out").read_text() == "one\ntwo\n"
+    assert tracer.wait(5) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        ((), 2, "give one of -c, -f and --host"),
+        (("-c", "true", "-r", "0"), 2, "relative CPU speed"),
+        (("-c", "true", "-r", "fast"), 2, "relative CPU speed"),
+        (("-c", "true", "-i", "0"), 2, "id is a number from 1"),
+        (("-f", "/nonexistent", "-r", "1"), 2, "cannot read the file"),
+        (("--host", "h9", "--", "true"), 125, "unknown host h9"),
+        (("--host", "h1", "--", "/nonexistent"), 127, "cannot run /nonexistent"),
+        (("--host", "h1", "--", "/etc/passwd"), 126, "cannot run /etc/passwd"),
+        (("--socket", "/nonexistent", "-c", "true"), 125, "no experiment at /nonexistent"),
+    ],
+)
+def test_bad_tracer_input_gets_one_line(experiment, arguments, status, said):
+    experiment.add_host("h1")
+    result = subprocess.run(
+        [TRACER, "--socket", experiment.socket, *arguments], capture_output=True, text=True, timeout=10
+    )
+    assert result.returncode == status
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_two_tracers_cannot_have_one_id(experiment):
+    command = [TRACER, "--socket", experiment.socket, "-r", "1", "-i", "7", "-c"]
+    first = subprocess.Popen([*command, "sleep 100"])
+    deadline = time.monotonic() + 10
+    while experiment.stats().hosts < 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    second = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=10)
+    assert second.returncode == 125
+    assert "there is a tracer with id 7 already" in second.stderr
+    experiment.stop()
+    assert first.wait(5) == -signal.SIGKILL
+
+
+def test_bad_input_is_refused(experiment):
+    with pytest.raises(ParameterError, match="cpu_speed"):
+        experiment.add_host("h1", cpu_speed=0)
+    with pytest.raises(ParameterError, match="counter"):
+        experiment.add_host("h1", counter="watts")
+    with pytest.raises(ParameterError, match="pace"):
+        experiment.add_host("h1", pace="slow")
+    experiment.add_host("h1")
+    with pytest.raises(EngineError, match="already"):
+        experiment.add_host("h1")
+    with pytest.raises(UnknownNodeError, match="unknown host 'h2'"):
+        experiment.command_prefix("h2")
+    with pytest.raises(EngineError, match="not frozen"):
+        experiment.progress(MS, 1)
+    experiment.synchronize_and_freeze()
+    with pytest.raises(EngineError, match="timestep must be above 0"):
+        experiment.progress(0, 1)
+    with pytest.raises(EngineError, match="rounds must not be negative"):
+        experiment.progress(MS, -1)
+
+
+def test_kill_host_ends_all_of_its_tasks(experiment):
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    process = start(experiment, "h1", "sh", "-c", "sleep 100 & sleep 100 & wait")
+    experiment.progress(MS, 100)
+    assert experiment.stats().tasks == 3
+    experiment.kill_host("h1")
+    assert experiment.stats().tasks == 0
+    assert process.wait(5) == -signal.SIGKILL
+
+
+ORCHESTRATOR = """
+import subprocess, sys
+from mininet_kronos.experiment import Experiment
+experiment = Experiment()
+experiment.initialize()
+experiment.on_abort("echo cleaned > " + sys.argv[1])
+experiment.add_host("h1")
+loop = [*experiment.command_prefix("h1"), "/usr/bin/python3", "-S", "-c", "while True: pass"]
+busy, idle = subprocess.Popen(loop), subprocess.Popen([*experiment.command_prefix("h1"), "sleep", "100"])
+while experiment.stats().tasks < 2:
+    pass
+experiment.synchronize_and_freeze()
+print(busy.pid, idle.pid, flush=True)
+experiment.progress(1_000_000, 10**9)
+"""
+
+
+def gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def until(condition):
+    deadline = time.monotonic() + 20
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_a_killed_orchestrator_takes_everything_with_it(tmp_path):
+    mark = tmp_path / "cleaned"
+    orchestrator = subprocess.Popen(
+        [sys.executable, "-c", ORCHESTRATOR, mark], stdout=subprocess.PIPE, text=True
+    )
+    pids = [int(pid) for pid in orchestrator.stdout.readline().split()]
+    time.sleep(0.2)
+    orchestrator.kill()
+    orchestrator.wait()
+    orchestrator.stdout.close()
+    assert until(lambda: all(gone(pid) for pid in pids))
+    assert until(mark.exists)
+    assert not Path(f"/run/kronos/{orchestrator.pid}.sock").exists()
+
+
+def test_a_killed_engine_is_reported_and_leaves_nothing():
+    experiment = Experiment()
+    experiment.initialize()
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    process = start(experiment, "h1", *PYTHON, "while True: pass")
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (engine,) = (
+        int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n"
+    )
+    threading.Timer(0.2, os.kill, (engine, signal.SIGKILL)).start()
+    with pytest.raises(EngineError, match="engine has ended unexpectedly"):
+        experiment.progress(MS, 10**9)
+    assert process.wait(5) == -signal.SIGKILL
+    experiment.stop()
+    Path(experiment_socket := f"/run/kronos/{os.getpid()}.sock").unlink(missing_ok=True)
+    assert not Path(experiment_socket).exists()
+
+
+def test_the_user_must_be_root():
+    code = (
+        "import os; os.setuid(65534)\n"
+        "from mininet_kronos.experiment import Experiment\n"
+        "try: Experiment().initialize()\n"
+        "except Exception as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert "run with sudo" in result.stdout, result.stderr
