@@ -27,6 +27,10 @@ def clean() -> int:
         if not Path("/proc", pid).exists():
             shutil.rmtree(directory, ignore_errors=True)
             removed.append(directory)
-    for directory in removed:
-        print(f"removed {directory}")
+    for socket in RUN_DIRECTORY.glob("*.sock"):  # an engine's, by its orchestrator's pid
+        if not Path("/proc", socket.stem).exists():
+            socket.unlink(missing_ok=True)
+            removed.append(socket)
+    for path in removed:
+        print(f"removed {path}")
     return 0
