@@ -214,8 +214,9 @@ def run() -> int:
     print_table(real, virtual)
     if not netem:
         print(
-            "\nThis kernel has no netem (CONFIG_NET_SCH_NETEM), which virtual time does not need: in real time the\n"
-            f"links had their bandwidth but no delay, and a round trip of {model(0).mean:.3f} ms would be right."
+            "\nThis kernel has no netem (CONFIG_NET_SCH_NETEM), which virtual time does not need. In real\n"
+            "time the links had their bandwidth but no delay: there a round trip should have been\n"
+            f"{model(0).mean:.3f} ms."
         )
     wrong = differences(virtual)
     print("\nvirtual time matches the model" if not wrong else f"\nvirtual time misses: {', '.join(wrong)}")

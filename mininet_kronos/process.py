@@ -60,7 +60,7 @@ def await_tracer(process: subprocess.Popen[Any], pump: Pump) -> None:
         if "State:\tt" in Path(f"/proc/{process.pid}/status").read_text():
             return
         if time.monotonic() > deadline:
-            raise EngineError(f"{process.args}: its tracer has not joined after {JOIN_TIMEOUT} s")
+            raise EngineError(f"process {process.pid}: its tracer has not joined after {JOIN_TIMEOUT} s")
         time.sleep(0.0001)
 
 
