@@ -55,8 +55,8 @@ struct host *host_add(const struct kronos_host_config *config)
 	TAILQ_INIT(&host->ready);
 	LIST_INIT(&host->tasks);
 	/* Frames of a host whose clock moves inside a slice are stamped by the
-	 * watchdog; the others' are read when their slice is over. */
-	host->tap_epoll = host->mult ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	 * watchdog; an instant one's are read when its slice is over. */
+	host->tap_epoll = host_is_instant(host) ? epoll_create1(EPOLL_CLOEXEC) : -1;
 	if (host->tap_epoll >= 0)
 		epoll_ctl(engine.tap_epoll, EPOLL_CTL_ADD, host->tap_epoll,
 			  &(struct epoll_event){ .events = EPOLLIN,

@@ -32,12 +32,28 @@
 static uint64_t enter_ticks; /* from the look at the TSC to user code */
 static uint64_t leave_ticks; /* from user code to the next look at the TSC */
 
+/* Under the free counter the clock has moved with the reads of it. */
+static int64_t free_clock(const struct task *task, int64_t base)
+{
+	int64_t last;
+
+	if (!task->process->clock_page ||
+	    task_read(task,
+		      task->process->clock_page +
+			      offsetof(struct vclock_page, last),
+		      &last, sizeof(last)))
+		return base;
+	return last > base ? last : base;
+}
+
 int64_t slice_time(const struct slice *slice, uint64_t tsc)
 {
 	int64_t ran = (int64_t)(tsc - slice->tsc_start);
 	int64_t time = slice->base;
 
-	if (ran > 0 && slice->host->mult && !engine.live)
+	if (slice->host->counter == KRONOS_COUNTER_FREE)
+		time = free_clock(slice->task, time);
+	else if (ran > 0)
 		time += fixed_mul((uint64_t)ran, slice->host->mult);
 	return time < slice->cap ? time : slice->cap;
 }
@@ -148,20 +164,6 @@ static void stop_demoted(struct task *task)
 	task->kick_interrupts = true;
 	ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
-}
-
-/* Under the free counter the clock has moved with the reads of it. */
-static int64_t free_clock(const struct task *task, int64_t base)
-{
-	int64_t last;
-
-	if (!task->process->clock_page ||
-	    task_read(task,
-		      task->process->clock_page +
-			      offsetof(struct vclock_page, last),
-		      &last, sizeof(last)))
-		return base;
-	return last > base ? last : base;
 }
 
 static void charge(const struct slice *slice, int64_t limit, uint64_t end,

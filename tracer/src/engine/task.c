@@ -83,7 +83,7 @@ static struct task *task_new(pid_t tid)
 
 	task->tid = tid;
 	task->latch = -1;
-	task->state = TASK_JOINING;
+	task->state = TASK_AWAY;
 	HASH_ADD_INT(tasks, tid, task);
 	return task;
 }
@@ -144,14 +144,19 @@ static void limit_cpu(pid_t pid)
 
 int task_seize(pid_t pid, struct host *host)
 {
+	unsigned long options = SEIZE_OPTIONS;
 	struct task *task;
 
-	if (ptrace(PTRACE_SEIZE, pid, 0, SEIZE_OPTIONS))
+	/* Its last clock reads are in its memory, and move its host's clock. */
+	if (host->counter == KRONOS_COUNTER_FREE)
+		options |= PTRACE_O_TRACEEXIT;
+	if (ptrace(PTRACE_SEIZE, pid, 0, options))
 		return -errno;
 	task = task_find(pid);
 	if (!task)
 		task = task_new(pid);
 	task_adopt(task, pid, host);
+	task->state = TASK_JOINING;
 	engine.joining++;
 	limit_cpu(pid);
 	tcp_watch(host, pid);
@@ -420,6 +425,9 @@ static void on_stop(struct task *task, int status)
 	case PTRACE_EVENT_EXEC:
 		stop_exec(task, task->tid);
 		break;
+	case PTRACE_EVENT_EXIT: /* what it has read is charged by now */
+		ptrace(PTRACE_CONT, task->tid, 0, 0);
+		return;
 	case PTRACE_EVENT_STOP:
 		if (!stop_event(task, signal))
 			return;
