@@ -34,7 +34,10 @@ class BuildNative(Command):
         target = Path(top, "mininet_kronos", "native")
         self.mkpath(str(target))
         for name in NATIVE:
-            self.copy_file(f"{NATIVE_BUILD}/{name}", str(target / name))
+            # A rename leaves those that run now with the file that they have.
+            new = target / f"{name}.new"
+            self.copy_file(f"{NATIVE_BUILD}/{name}", str(new))
+            new.replace(target / name)
 
 
 class BuildWithNative(build):

@@ -303,6 +303,8 @@ void link_flush(void);
 /* The same for all such hosts, if any has frames. Returns true if so. */
 bool link_read_all(void);
 void link_init(uint64_t seed);
+/* At the freeze: every run with the same seed goes on from here in the same way. */
+void link_restart_random(void);
 
 /* ---- TCP timers (tcp.c) ------------------------------------------------ */
 

@@ -70,10 +70,6 @@ static uint64_t seed;
 /* What the watchdog has read and the worker has not yet taken. */
 static STAILQ_HEAD(, frame) inbox = STAILQ_HEAD_INITIALIZER(inbox);
 
-void link_init(uint64_t experiment_seed)
-{
-	seed = experiment_seed;
-}
 
 /* ---- random numbers (splitmix64) --------------------------------------- */
 
@@ -84,6 +80,26 @@ static uint64_t random_next(uint64_t *state)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
 	z = (z ^ z >> 27) * 0x94d049bb133111eb;
 	return z ^ z >> 31;
+}
+
+static void random_seed(struct direction *direction, uint32_t link, int end)
+{
+	uint64_t stream = (uint64_t)link * 2 + (uint64_t)end;
+
+	direction->random = seed ^ stream * 0xd1342543de82ef95;
+}
+
+void link_init(uint64_t experiment_seed)
+{
+	seed = experiment_seed;
+}
+
+/* How many frames there were before depends on real time. */
+void link_restart_random(void)
+{
+	for (uint32_t id = 0; id < link_count; id++)
+		for (int end = 0; end < 2; end++)
+			random_seed(&links[id]->direction[end], id, end);
 }
 
 static double random_unit(uint64_t *state) /* [0, 1) */
@@ -479,8 +495,7 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 
 		direction->params = config->dir[end];
 		note_delay(host[!end], &direction->params);
-		direction->random = seed ^ ((uint64_t)link_count * 2 + (uint64_t)end)
-						   * 0xd1342543de82ef95;
+		random_seed(direction, link_count, end);
 		STAILQ_INIT(&direction->departures);
 		port_init(link, end, host[end], config->tap_fd[end],
 			  config->name[end]);

@@ -102,6 +102,7 @@ void rounds_freeze(void)
 	engine.live = false;
 	if (!engine.origin) {
 		engine.origin = now;
+		link_restart_random();
 		if (engine.epoch >= 0)
 			engine.realtime = engine.epoch - now;
 	}
