@@ -14,8 +14,6 @@ from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError
 from mininet_kronos.units import format_duration
 
-SLICE = 100  # ms of a command's time between looks at the keyboard
-
 
 class KronosCLI(CLI):  # type: ignore[misc]
     """CLI whose commands run rounds until they end, with verbs for virtual time."""
@@ -91,13 +89,20 @@ class KronosCLI(CLI):  # type: ignore[misc]
 
     def waitForNode(self, node: Any) -> None:
         """Run rounds until a node's command has ended; print what it writes, pass on what is typed."""
-        keyboard = self.isatty()
-        if keyboard:
+        terminal = self.isatty()
+        if terminal:
             quietRun("stty -icanon min 1")
+
+        def typed() -> bool:
+            return terminal and pumps.is_ready(self.stdin.fileno(), select.POLLIN)
+
         while node.waiting:
             try:
-                if keyboard and pumps.is_ready(self.stdin.fileno(), select.POLLIN):
+                if typed():
                     node.write(self.stdin.read(1))
-                output(node.monitor(timeoutms=SLICE))
+                elif node.kronos.wait(node.stdout.fileno(), alive=lambda: node.lives() and not typed()):
+                    output(node.monitor())
+                elif not node.lives():
+                    node.monitor()  # says so
             except KeyboardInterrupt:
                 node.sendInt()

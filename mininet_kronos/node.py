@@ -88,19 +88,20 @@ class KronosNodeMixin:
             return [(fd, pumps.READ_EVENTS)]
         if timeoutms is None or timeoutms < 0:
             self._require_output(fd)
-        elif not self.kronos.wait(fd, round(timeoutms * pumps.MILLISECOND), self._shell_lives):
+        elif not self.kronos.wait(fd, round(timeoutms * pumps.MILLISECOND), self.lives):
             return []
         return [(fd, pumps.READ_EVENTS)]
 
     def _require_output(self, fd: int) -> None:
-        if not self.kronos.wait(fd, alive=self._shell_lives):
+        if not self.kronos.wait(fd, alive=self.lives):
             said = " ".join(self._lastRead.split())
             raise KronosError(
                 f"{self}: its shell has ended{', saying: ' + said if said else ''}; "
                 "start the network again to go on with this node"
             )
 
-    def _shell_lives(self) -> bool:
+    def lives(self) -> bool:
+        """Tell whether the shell runs."""
         return self.shell is None or self.shell.poll() is None
 
     # Other processes
