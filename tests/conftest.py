@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mininet.topo import Topo
 
 TAG = f"KRONOS_TEST={uuid.uuid4()}"  # in the environment of every process that the tests start
 SETTLE = 30  # s of real time after which what is still there counts as left behind
@@ -119,8 +120,13 @@ def module_leaves_nothing() -> Iterator[None]:
     yield from compare(state())
 
 
+@pytest.fixture
+def standing() -> None:
+    """What stands before a test and stays after it; a module may define its own."""
+
+
 @pytest.fixture(autouse=True)
-def test_leaves_nothing(module_leaves_nothing: None) -> Iterator[None]:
+def test_leaves_nothing(module_leaves_nothing: None, standing: Any) -> Iterator[None]:
     """Fail a test that leaves something behind: processes, interfaces, files, settings."""
     yield from compare(state())
 
@@ -271,7 +277,7 @@ def make_net():
 
 
 @pytest.fixture(scope="module")
-def make_module_net():
+def module_net_maker():
     """As make_net, for a network that the tests of a module share."""
     maker = NetMaker()
     yield maker
@@ -314,3 +320,40 @@ def parse_iperf_udp(text: str) -> Flow:
     report = re.search(r"Server Report:.*?([\d.]+) bits/sec +[\d.]+ ms +(-?\d+)/ *(\d+)", text, re.DOTALL)
     assert report, f"no server report in:\n{text}"
     return Flow(float(report[1]) / 1e6, int(report[2]), int(report[3]))
+
+
+PING_BITS = 8 * (64 + 20 + 14)  # of a ping's frame: ICMP with 56 bytes of data, IP, Ethernet
+
+
+def ping(source: Any, target: Any, count: int, interval: float = 0.2, options: str = "") -> tuple[Ping, str]:
+    """Ping one host from another; return the result, and the text for messages."""
+    text = source.cmd(f"ping -c {count} -i {interval} {options} {target.IP()}")
+    return parse_ping(text), text
+
+
+def warm_up(source: Any, target: Any) -> None:
+    """Let addresses and flows be found."""
+    result, text = ping(source, target, 2)
+    assert result.received == 2, text
+
+
+# Topologies
+
+
+class Pair(Topo):
+    """h1 -- s1 -- h2."""
+
+    def build(self, bw=100, delay="10ms", hosts=2, host=None, **link):
+        switch = self.addSwitch("s1")
+        for i in range(1, hosts + 1):
+            self.addLink(self.addHost(f"h{i}", **(host or {})), switch, bw=bw, delay=delay, **link)
+
+
+class TwoSwitches(Topo):
+    """n hosts -- s1 -- s2 -- n hosts."""
+
+    def build(self, n, bw, delay="1ms", trunk=1000):
+        self.addLink(self.addSwitch("s1"), self.addSwitch("s2"), bw=trunk, delay=delay)
+        for i in range(1, n + 1):
+            self.addLink(self.addHost(f"h{i}"), "s1", bw=bw, delay=delay)
+            self.addLink(self.addHost(f"r{i}"), "s2", bw=bw, delay=delay)
