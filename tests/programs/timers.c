@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Interval timers, alarm and timerfd: when they go off, and how often. */
+/* Interval timers, alarm, timerfd and POSIX timers: when they go off, and how often. */
+#define _GNU_SOURCE
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -64,10 +67,59 @@ static void timer_descriptors(void)
 	CHECK(now() - start >= 14 * MSEC);
 }
 
+static sem_t expired;
+
+static void on_expiry(union sigval value)
+{
+	CHECK(value.sival_int == 42);
+	CHECK(!sem_post(&expired));
+}
+
+static void posix_timers(void)
+{
+	struct sigevent by_signal = { .sigev_notify = SIGEV_SIGNAL,
+				      .sigev_signo = SIGUSR2,
+				      .sigev_value.sival_int = 7 };
+	struct sigevent by_thread = { .sigev_notify = SIGEV_THREAD,
+				      .sigev_notify_function = on_expiry,
+				      .sigev_value.sival_int = 42 };
+	struct itimerspec value = { at(10 * MSEC), at(20 * MSEC) }, left;
+	int64_t start;
+	siginfo_t info;
+	timer_t timer;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	CHECK(!sigprocmask(SIG_BLOCK, &set, NULL));
+	CHECK(!timer_create(CLOCK_MONOTONIC, &by_signal, &timer));
+	start = now();
+	CHECK(!timer_settime(timer, 0, &value, NULL));
+	for (int i = 0; i < 3; i++) {
+		CHECK(sigwaitinfo(&set, &info) == SIGUSR2);
+		CHECK(info.si_code == SI_TIMER && info.si_value.sival_int == 7);
+	}
+	check_elapsed("third expiry", start, 40 * MSEC);
+	CHECK(!timer_gettime(timer, &left));
+	CHECK(left.it_interval.tv_nsec == 10 * MSEC && left.it_value.tv_nsec > 0);
+	CHECK(!timer_delete(timer));
+	CHECK(timer_delete(timer) == -1);
+
+	CHECK(!sem_init(&expired, 0, 0));
+	CHECK(!timer_create(CLOCK_REALTIME, &by_thread, &timer));
+	value = (struct itimerspec){ .it_value = at(now_on(CLOCK_REALTIME) + 30 * MSEC) };
+	start = now();
+	CHECK(!timer_settime(timer, TIMER_ABSTIME, &value, NULL));
+	CHECK(!sem_wait(&expired));
+	CHECK(now() - start >= 29 * MSEC && now() - start <= 30 * MSEC + slack);
+	CHECK(!timer_delete(timer));
+}
+
 int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	interval_timers();
 	timer_descriptors();
+	posix_timers();
 	return success();
 }

@@ -18,7 +18,7 @@
  *   watchdog.c the second thread
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table, filter, handlers
- *   timers.c   interval timers and timerfds
+ *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.c     virtual links
  *   tcp.c      the kernel's TCP timers, which stay in real time
  */
@@ -31,6 +31,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <sys/user.h>
+#include <time.h>
 #include <uthash.h>
 
 #include "../vclock/page.h"
@@ -164,6 +165,7 @@ struct process {
 		int64_t interval;
 	} real; /* ITIMER_REAL */
 	LIST_HEAD(, timerfd) timerfds;
+	LIST_HEAD(, posix_timer) posix_timers;
 	LIST_HEAD(, socket_timeout) socket_timeouts;
 	bool shares_memory; /* with its parent: the page may change behind us */
 	UT_hash_handle hh;  /* by pid */
@@ -183,7 +185,7 @@ struct task {
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
 	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
-	bool in_disk_wait;
+	bool exiting;
 	struct wait wait;
 	void (*exit_value)(struct task *task, struct user_regs_struct *regs);
 	uint64_t scratch[2];   /* of exit_value */
@@ -194,6 +196,8 @@ struct task {
 
 int task_seize(pid_t pid, struct host *host);
 struct task *task_find(pid_t tid);
+/* Waits, in real time, until tasks that exit are gone. */
+void task_await_exits(void);
 /* Handles every ptrace stop that is there. */
 void task_drain(void);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
@@ -226,6 +230,8 @@ const char *latch_name(void);
 void latch_open(struct task *task);
 void latch_close(struct task *task);
 void latch_rearm(struct task *task);
+/* Forgets what is known of the task's last switch-out. */
+void latch_reset(const struct task *task);
 /* As of the task's last switch-out; false if it is not known. */
 bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked);
 
@@ -258,6 +264,21 @@ void watchdog_arm(uint64_t tsc_end);
 void watchdog_watch_tap(int fd, void *port);
 void watchdog_forget_tap(int fd);
 
+/* ---- times ------------------------------------------------------------- */
+
+bool timespec_valid(const struct timespec *ts);
+int64_t timespec_to_ns(const struct timespec *ts); /* HEAP_NEVER if far away */
+struct timespec ns_to_timespec(int64_t ns);
+/* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
+bool clock_offset(int64_t clock, int64_t *offset);
+/* Time until the event, 0 if it is not set. */
+int64_t event_left(const struct event *event, const struct host *host);
+/* The next expiry of a periodic timer, from where the last one was due. */
+void event_repeat(struct event *event, struct host *host, int64_t interval);
+/* Sets a timer's event: 0 disarms it. `clock` is for absolute times. */
+void event_set(struct event *event, struct host *host, int64_t time, bool absolute,
+	       int64_t clock);
+
 /* ---- timed calls and timers (timed.c, timers.c) ------------------------ */
 
 struct sock_filter;
@@ -280,6 +301,12 @@ void timers_getitimer(struct task *task, struct user_regs_struct *regs);
 void timers_alarm(struct task *task, struct user_regs_struct *regs);
 void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs);
 void timers_timerfd_gettime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_create(struct task *task, struct user_regs_struct *regs);
+void timers_posix_settime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_gettime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_getoverrun(struct task *task, struct user_regs_struct *regs);
+void timers_posix_delete(struct task *task, struct user_regs_struct *regs);
+void timers_posix_forget(struct process *process);
 void timers_forget(struct process *process);
 /* Across exec timers of signals go on; descriptors may have been closed. */
 void timers_exec(struct process *process);
@@ -348,6 +375,7 @@ struct engine {
 	int inbox_event; /* the watchdog has frames */
 	int listener;
 	uint32_t tracers_expected, tracers_joined;
+	uint32_t exiting; /* tasks on their way out */
 	uint32_t joining; /* seized, and not yet at their exec */
 
 	struct slice slice;

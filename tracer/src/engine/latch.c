@@ -156,7 +156,7 @@ static int program_init(void)
 			     sizeof(struct latch_slot), SLOTS, &options);
 	if (map < 0)
 		return -1;
-	memory = mmap(NULL, SLOTS * sizeof(struct latch_slot), PROT_READ,
+	memory = mmap(NULL, SLOTS * sizeof(struct latch_slot), PROT_READ | PROT_WRITE,
 		      MAP_SHARED, map, 0);
 	program = program_load(map, state, blocked);
 	if (memory == MAP_FAILED || program < 0) {
@@ -218,6 +218,12 @@ void latch_rearm(struct task *task)
 	task->latch_spent = false;
 	if (kind == LATCH_PLAIN && task->latch >= 0)
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
+}
+
+void latch_reset(const struct task *task)
+{
+	if (slots)
+		slots[task->tid % SLOTS].tid = 0;
 }
 
 bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked)

@@ -166,6 +166,7 @@ static int64_t skip_windows(int64_t timestep, int64_t most)
 {
 	int64_t next, rounds = most;
 
+	task_await_exits();
 	if (look_outside())
 		return 0;
 	next = heap_time(&engine.active);

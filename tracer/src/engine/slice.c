@@ -10,6 +10,7 @@
  * CPU time that the task has really used.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -205,21 +206,55 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 		host->clock = clock;
 }
 
-/* A task in a disk wait is not idle: virtual time waits for it. */
-static void await_disk(pid_t tid)
+/* The state letter of /proc, or 0 if the task is gone. */
+static char proc_state(pid_t tid)
+{
+	char path[32], text[128], *end;
+	ssize_t size;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	size = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[size > 0 ? size : 0] = '\0';
+	end = strrchr(text, ')');
+	return end && end[1] ? end[2] : 0;
+}
+
+/*
+ * A task that waits for a disk, or is inside the kernel for a reason that the
+ * latch has not seen, is not idle: virtual time waits for it.
+ */
+static bool in_kernel(const struct task *task)
+{
+	bool disk_wait, trap_blocked;
+	char state;
+
+	if (task->vforking)
+		return false;
+	if (latch_state(task, &disk_wait, &trap_blocked))
+		return disk_wait;
+	state = proc_state(task->tid);
+	return state == 'D' || state == 'R';
+}
+
+/* Returns the task if it is blocked, NULL if it has stopped or is gone. */
+static struct task *await_block(pid_t tid)
 {
 	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
 	uint64_t start = tsc_now();
-	bool disk_wait, trap_blocked;
 	struct task *task;
 
 	for (;;) {
 		task = task_find(tid);
-		if (!task || task->state != TASK_AWAY || task->vforking ||
-		    !latch_state(task, &disk_wait, &trap_blocked) || !disk_wait)
-			return;
-		if (fixed_mul(tsc_now() - start, engine.ns_per_tsc) > DISK_WAIT_MAX)
-			return;
+		if (!task || task->state != TASK_AWAY || task->exiting)
+			return NULL;
+		if (!in_kernel(task) ||
+		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) > DISK_WAIT_MAX)
+			return task;
 		nanosleep(&nap, NULL);
 		task_drain();
 	}
@@ -227,18 +262,12 @@ static void await_disk(pid_t tid)
 
 static void after_block(pid_t tid)
 {
-	struct task *task = task_find(tid);
-	bool disk_wait = false, trap_blocked = false;
+	struct task *task = await_block(tid);
+	bool disk_wait, trap_blocked;
 
-	if (!task || task->state != TASK_AWAY)
+	if (!task)
 		return;
 	if (latch_state(task, &disk_wait, &trap_blocked)) {
-		if (disk_wait) {
-			await_disk(tid);
-			task = task_find(tid);
-			if (!task || task->state != TASK_AWAY)
-				return;
-		}
 		/* Blocked still, after it was unblocked: by a mask that is only
 		 * the call's own, and gone when it returns. */
 		if (trap_blocked && !task->mask_tried) {
@@ -275,6 +304,7 @@ void slice_run(struct task *task, int64_t limit)
 	engine_unlock();
 	task_drain();
 	after_block(tid);
+	task_await_exits();
 	slice->task = NULL;
 	if (host->tap_epoll >= 0)
 		link_read_host(host);

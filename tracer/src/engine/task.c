@@ -28,7 +28,7 @@
 #define SEIZE_OPTIONS                                                          \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |    \
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE |  \
-	 PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
+	 PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
 
 /* A task that only stops, and never blocks, lets others of its host run too. */
 #define TURN (200 * NSEC_PER_USEC)
@@ -103,6 +103,8 @@ static void task_gone(struct task *task)
 	latch_close(task);
 	if (host && task->state == TASK_JOINING)
 		engine.joining--;
+	if (task->exiting)
+		engine.exiting--;
 	if (host) {
 		timed_forget(task);
 		if (task->state == TASK_READY)
@@ -144,13 +146,9 @@ static void limit_cpu(pid_t pid)
 
 int task_seize(pid_t pid, struct host *host)
 {
-	unsigned long options = SEIZE_OPTIONS;
 	struct task *task;
 
-	/* Its last clock reads are in its memory, and move its host's clock. */
-	if (host->counter == KRONOS_COUNTER_FREE)
-		options |= PTRACE_O_TRACEEXIT;
-	if (ptrace(PTRACE_SEIZE, pid, 0, options))
+	if (ptrace(PTRACE_SEIZE, pid, 0, SEIZE_OPTIONS))
 		return -errno;
 	task = task_find(pid);
 	if (!task)
@@ -190,6 +188,7 @@ void task_resume(struct task *task)
 	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
 	task->state = TASK_AWAY;
 	task->signal = 0;
+	latch_reset(task);
 	if (task->latch_spent)
 		latch_rearm(task);
 	/* If it fails the task has been killed, and its end is to be waited for. */
@@ -387,6 +386,21 @@ static bool stop_event(struct task *task, int signal)
 	return true;
 }
 
+/*
+ * Its last clock reads, which are in its memory, are charged by now. Whoever
+ * waits for its end is woken by it: time may not go on before (task_gone()). A
+ * leader is not gone before its threads are.
+ */
+static void stop_exit(struct task *task)
+{
+	if (!task->exiting &&
+	    (task->tid != task->process->pid || task->process->threads == 1)) {
+		task->exiting = true;
+		engine.exiting++;
+	}
+	ptrace(PTRACE_CONT, task->tid, 0, 0);
+}
+
 static void on_stop(struct task *task, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
@@ -425,8 +439,8 @@ static void on_stop(struct task *task, int status)
 	case PTRACE_EVENT_EXEC:
 		stop_exec(task, task->tid);
 		break;
-	case PTRACE_EVENT_EXIT: /* what it has read is charged by now */
-		ptrace(PTRACE_CONT, task->tid, 0, 0);
+	case PTRACE_EVENT_EXIT:
+		stop_exit(task);
 		return;
 	case PTRACE_EVENT_STOP:
 		if (!stop_event(task, signal))
@@ -467,6 +481,18 @@ void task_drain(void)
 		while ((tid = waitpid(-1, &status,
 				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
 			on_status(tid, status);
+}
+
+void task_await_exits(void)
+{
+	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
+	uint64_t start = tsc_now();
+
+	while (engine.exiting &&
+	       fixed_mul(tsc_now() - start, engine.ns_per_tsc) < NSEC_PER_SEC) {
+		nanosleep(&nap, NULL);
+		task_drain();
+	}
 }
 
 void task_for_each(void (*visit)(struct task *task, void *arg), void *arg)

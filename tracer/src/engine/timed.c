@@ -72,6 +72,8 @@ struct timed_call {
 	int64_t timeout; /* what the call returns then */
 	/* Returns false if the task's turn is over. NULL: a wait, as `form` says. */
 	bool (*enter)(struct task *task, struct user_regs_struct *regs);
+	/* The same for those whose turn always goes on. */
+	void (*emulate)(struct task *task, struct user_regs_struct *regs);
 	/* The wait is over, `remaining` ns before its deadline. */
 	void (*finish)(struct task *task, const struct user_regs_struct *args,
 		       int64_t remaining, bool timed_out);
@@ -105,8 +107,7 @@ void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
 
 /* ---- clocks ------------------------------------------------------------ */
 
-/* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
-static bool clock_offset(int64_t clock, int64_t *offset)
+bool clock_offset(int64_t clock, int64_t *offset)
 {
 	switch ((int32_t)clock) {
 	case CLOCK_MONOTONIC:
@@ -139,12 +140,6 @@ static int64_t read_clock(struct task *task)
 	return host_now(host);
 }
 
-static struct timespec to_timespec(int64_t ns)
-{
-	return (struct timespec){ .tv_sec = ns / NSEC_PER_SEC,
-				  .tv_nsec = ns % NSEC_PER_SEC };
-}
-
 static bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs)
 {
 	struct timespec ts;
@@ -152,14 +147,14 @@ static bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs
 
 	if (!clock_offset((int64_t)regs->rdi, &offset))
 		return true;
-	ts = to_timespec(read_clock(task) + offset);
+	ts = ns_to_timespec(read_clock(task) + offset);
 	call_skip(task, regs, task_write(task, regs->rsi, &ts, sizeof(ts)));
 	return true;
 }
 
 static bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs)
 {
-	struct timespec ts = to_timespec(read_clock(task) + engine.realtime);
+	struct timespec ts = ns_to_timespec(read_clock(task) + engine.realtime);
 	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
 	static const struct timezone none;
 	int result = 0;
@@ -174,7 +169,7 @@ static bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs)
 
 static bool enter_time(struct task *task, struct user_regs_struct *regs)
 {
-	time_t now = to_timespec(read_clock(task) + engine.realtime).tv_sec;
+	time_t now = ns_to_timespec(read_clock(task) + engine.realtime).tv_sec;
 
 	if (regs->rdi && task_write(task, regs->rdi, &now, sizeof(now)))
 		call_skip(task, regs, -EFAULT);
@@ -355,7 +350,7 @@ static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *re
 static void finish_nanosleep(struct task *task, const struct user_regs_struct *args,
 			     int64_t remaining, bool timed_out)
 {
-	struct timespec ts = to_timespec(remaining);
+	struct timespec ts = ns_to_timespec(remaining);
 
 	if (!timed_out && args->rsi)
 		task_write(task, args->rsi, &ts, sizeof(ts));
@@ -365,7 +360,7 @@ static void finish_clock_nanosleep(struct task *task,
 				   const struct user_regs_struct *args,
 				   int64_t remaining, bool timed_out)
 {
-	struct timespec ts = to_timespec(remaining);
+	struct timespec ts = ns_to_timespec(remaining);
 
 	if (!timed_out && args->r10 && !((int)args->rsi & TIMER_ABSTIME))
 		task_write(task, args->r10, &ts, sizeof(ts));
@@ -399,7 +394,7 @@ static void finish_select(struct task *task, const struct user_regs_struct *args
 static void finish_pselect(struct task *task, const struct user_regs_struct *args,
 			   int64_t remaining, bool timed_out)
 {
-	struct timespec ts = to_timespec(remaining);
+	struct timespec ts = ns_to_timespec(remaining);
 
 	task_write(task, args->r8, &ts, sizeof(ts));
 	if (timed_out)
@@ -409,7 +404,7 @@ static void finish_pselect(struct task *task, const struct user_regs_struct *arg
 static void finish_ppoll(struct task *task, const struct user_regs_struct *args,
 			 int64_t remaining, bool timed_out)
 {
-	struct timespec ts = to_timespec(remaining);
+	struct timespec ts = ns_to_timespec(remaining);
 
 	(void)timed_out;
 	task_write(task, args->rdx, &ts, sizeof(ts));
@@ -541,36 +536,6 @@ void timed_blocked(struct task *task)
 
 /* ---- the table --------------------------------------------------------- */
 
-static bool enter_setitimer(struct task *task, struct user_regs_struct *regs)
-{
-	timers_setitimer(task, regs);
-	return true;
-}
-
-static bool enter_getitimer(struct task *task, struct user_regs_struct *regs)
-{
-	timers_getitimer(task, regs);
-	return true;
-}
-
-static bool enter_alarm(struct task *task, struct user_regs_struct *regs)
-{
-	timers_alarm(task, regs);
-	return true;
-}
-
-static bool enter_timerfd_settime(struct task *task, struct user_regs_struct *regs)
-{
-	timers_timerfd_settime(task, regs);
-	return true;
-}
-
-static bool enter_timerfd_gettime(struct task *task, struct user_regs_struct *regs)
-{
-	timers_timerfd_gettime(task, regs);
-	return true;
-}
-
 #define CALL(n, c, ...) { .name = #n, .nr = SYS_##n, .condition = c, __VA_ARGS__ }
 #define WAIT(n, c, a, f, t, ...)                                               \
 	CALL(n, c, .arg = a, .form = f, .timeout = t, __VA_ARGS__)
@@ -599,11 +564,16 @@ static const struct timed_call calls[] = {
 	CALL(time, ALWAYS, .enter = enter_time),
 	CALL(clock_settime, ALWAYS, .enter = enter_refused),
 	CALL(settimeofday, ALWAYS, .enter = enter_refused),
-	CALL(setitimer, ZERO, .enter = enter_setitimer),
-	CALL(getitimer, ZERO, .enter = enter_getitimer),
-	CALL(alarm, ALWAYS, .enter = enter_alarm),
-	CALL(timerfd_settime, ALWAYS, .enter = enter_timerfd_settime),
-	CALL(timerfd_gettime, ALWAYS, .enter = enter_timerfd_gettime),
+	CALL(setitimer, ZERO, .emulate = timers_setitimer),
+	CALL(getitimer, ZERO, .emulate = timers_getitimer),
+	CALL(alarm, ALWAYS, .emulate = timers_alarm),
+	CALL(timerfd_settime, ALWAYS, .emulate = timers_timerfd_settime),
+	CALL(timerfd_gettime, ALWAYS, .emulate = timers_timerfd_gettime),
+	CALL(timer_create, ALWAYS, .emulate = timers_posix_create),
+	CALL(timer_settime, ALWAYS, .emulate = timers_posix_settime),
+	CALL(timer_gettime, ALWAYS, .emulate = timers_posix_gettime),
+	CALL(timer_getoverrun, ALWAYS, .emulate = timers_posix_getoverrun),
+	CALL(timer_delete, ALWAYS, .emulate = timers_posix_delete),
 	CALL(setsockopt, SOCKOPT, .enter = enter_setsockopt),
 	CALL(execve, ALWAYS, .enter = enter_exec),
 	CALL(execveat, ALWAYS, .enter = enter_exec),
@@ -670,6 +640,10 @@ bool timed_enter(struct task *task)
 	call = &calls[index];
 	if (task->wait.call != call)
 		wait_end(task);
+	if (call->emulate) {
+		call->emulate(task, &regs);
+		return true;
+	}
 	return call->enter ? call->enter(task, &regs) :
 			     enter_wait(task, call, &regs);
 }

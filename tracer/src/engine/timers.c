@@ -34,8 +34,9 @@ struct timerfd {
 	int64_t interval;
 };
 
-/* Time until the event, 0 if it is not set. */
-static int64_t remaining(const struct event *event, const struct host *host)
+/* ---- what timers share ------------------------------------------------- */
+
+int64_t event_left(const struct event *event, const struct host *host)
 {
 	int64_t left;
 
@@ -45,11 +46,39 @@ static int64_t remaining(const struct event *event, const struct host *host)
 	return left > 0 ? left : 1;
 }
 
-/* The next expiry of a periodic timer, from where the last one was due. */
-static void repeat(struct event *event, struct host *host, int64_t interval)
+void event_repeat(struct event *event, struct host *host, int64_t interval)
 {
 	if (interval)
 		host_add_event(host, event, event->node.time + interval);
+}
+
+void event_set(struct event *event, struct host *host, int64_t time, bool absolute,
+	       int64_t clock)
+{
+	if (!time)
+		host_remove_event(host, event);
+	else if (time == HEAP_NEVER)
+		host_add_event(host, event, time);
+	else
+		host_add_event(host, event,
+			       absolute ? time - clock : host_now(host) + time);
+}
+
+bool timespec_valid(const struct timespec *ts)
+{
+	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < NSEC_PER_SEC;
+}
+
+int64_t timespec_to_ns(const struct timespec *ts)
+{
+	return ts->tv_sec > INT32_MAX ? HEAP_NEVER :
+					ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
+}
+
+struct timespec ns_to_timespec(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / NSEC_PER_SEC,
+				  .tv_nsec = ns % NSEC_PER_SEC };
 }
 
 /* ---- ITIMER_REAL ------------------------------------------------------- */
@@ -59,7 +88,7 @@ static void itimer_fire(struct event *event, struct host *host)
 	struct itimer *timer = container_of(event, struct itimer, event);
 	struct process *process = container_of(timer, struct process, real);
 
-	repeat(event, host, timer->interval);
+	event_repeat(event, host, timer->interval);
 	kill(process->pid, SIGALRM);
 	task_drain();
 }
@@ -90,7 +119,7 @@ static int itimer_write(struct task *task, uint64_t address)
 	const struct process *process = task->process;
 	struct itimerval value = {
 		.it_interval = to_timeval(process->real.interval),
-		.it_value = to_timeval(remaining(&process->real.event, task->host)),
+		.it_value = to_timeval(event_left(&process->real.event, task->host)),
 	};
 
 	return address ? task_write(task, address, &value, sizeof(value)) : 0;
@@ -134,7 +163,7 @@ void timers_getitimer(struct task *task, struct user_regs_struct *regs)
 
 void timers_alarm(struct task *task, struct user_regs_struct *regs)
 {
-	int64_t left = remaining(&task->process->real.event, task->host);
+	int64_t left = event_left(&task->process->real.event, task->host);
 	int64_t seconds = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
 
 	if (left && !seconds)
@@ -197,7 +226,7 @@ static void timerfd_fire(struct event *event, struct host *host)
 		timerfd_free(timer);
 		return;
 	}
-	repeat(event, host, timer->interval);
+	event_repeat(event, host, timer->interval);
 	unread = fdinfo(getpid(), timer->own, "ticks:");
 	ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
 	if (ioctl(timer->own, TFD_IOC_SET_TICKS, &ticks)) {
@@ -237,16 +266,6 @@ static struct timerfd *timerfd_open(struct process *process, int fd)
 	return timer;
 }
 
-static bool valid_timespec(const struct timespec *ts)
-{
-	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < NSEC_PER_SEC;
-}
-
-static struct timespec to_timespec(int64_t ns)
-{
-	return (struct timespec){ ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-}
-
 static int timerfd_write(struct task *task, const struct timerfd *timer,
 			 uint64_t address)
 {
@@ -255,23 +274,18 @@ static int timerfd_write(struct task *task, const struct timerfd *timer,
 	if (!address)
 		return 0;
 	if (timer) {
-		value.it_interval = to_timespec(timer->interval);
-		value.it_value = to_timespec(remaining(&timer->event, task->host));
+		value.it_interval = ns_to_timespec(timer->interval);
+		value.it_value = ns_to_timespec(event_left(&timer->event, task->host));
 	}
 	return task_write(task, address, &value, sizeof(value));
 }
 
 static int64_t timerfd_clock_offset(const struct timerfd *timer)
 {
-	switch (fdinfo(getpid(), timer->own, "clockid:")) {
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_ALARM:
-		return engine.realtime;
-	case CLOCK_BOOTTIME:
-	case CLOCK_BOOTTIME_ALARM:
-		return engine.boottime;
-	}
-	return 0;
+	int64_t offset = 0;
+
+	clock_offset(fdinfo(getpid(), timer->own, "clockid:"), &offset);
+	return offset;
 }
 
 void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
@@ -279,7 +293,6 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	static const struct itimerspec disarmed;
 	struct itimerspec value;
 	struct timerfd *timer;
-	int64_t time;
 	int result;
 
 	timer = timerfd_open(task->process, (int)regs->rdi);
@@ -289,7 +302,7 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, -EFAULT);
 		return;
 	}
-	if (!valid_timespec(&value.it_value) || !valid_timespec(&value.it_interval)) {
+	if (!timespec_valid(&value.it_value) || !timespec_valid(&value.it_interval)) {
 		call_skip(task, regs, -EINVAL);
 		return;
 	}
@@ -300,20 +313,9 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	}
 	/* Takes back ticks that were not read. */
 	timerfd_settime(timer->own, 0, &disarmed, NULL);
-	timer->interval = value.it_interval.tv_sec * NSEC_PER_SEC +
-			  value.it_interval.tv_nsec;
-	time = value.it_value.tv_sec > INT32_MAX ?
-		       HEAP_NEVER :
-		       value.it_value.tv_sec * NSEC_PER_SEC + value.it_value.tv_nsec;
-	if (!time)
-		host_remove_event(task->host, &timer->event);
-	else if (regs->rsi & TFD_TIMER_ABSTIME)
-		host_add_event(task->host, &timer->event,
-			       time - timerfd_clock_offset(timer));
-	else
-		host_add_event(task->host, &timer->event,
-			       time == HEAP_NEVER ? time :
-						    host_now(task->host) + time);
+	timer->interval = timespec_to_ns(&value.it_interval);
+	event_set(&timer->event, task->host, timespec_to_ns(&value.it_value),
+		  regs->rsi & TFD_TIMER_ABSTIME, timerfd_clock_offset(timer));
 	call_skip(task, regs, 0);
 }
 
@@ -331,6 +333,7 @@ void timers_exec(struct process *process)
 {
 	struct timerfd *timer, *next;
 
+	timers_posix_forget(process);
 	for (timer = LIST_FIRST(&process->timerfds); timer; timer = next) {
 		next = LIST_NEXT(timer, entry);
 		if (!timerfd_is_open(timer))
@@ -341,6 +344,7 @@ void timers_exec(struct process *process)
 void timers_forget(struct process *process)
 {
 	host_remove_event(process->host, &process->real.event);
+	timers_posix_forget(process);
 	while (!LIST_EMPTY(&process->timerfds))
 		timerfd_free(LIST_FIRST(&process->timerfds));
 }
