@@ -168,7 +168,7 @@ void host_run(struct host *host, int64_t until)
 	for (;;) {
 		fire_events(host);
 		task = TAILQ_FIRST(&host->ready);
-		if (!task || (!host_is_instant(host) && host_now(host) >= until))
+		if (!task || host_now(host) >= until || engine.interrupted)
 			break;
 		limit = heap_time(&host->events);
 		slice_run(task, limit < until ? limit : until);

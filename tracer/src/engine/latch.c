@@ -17,6 +17,7 @@
 #include <time.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -277,12 +278,16 @@ static int test(void)
 	int status;
 
 	companion = fork();
-	if (companion == 0)
+	if (companion == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			sched_yield();
+	}
 	child = fork();
-	if (child == 0)
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(test_child());
+	}
 	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
 		status = 0;
 	kill(companion, SIGKILL);

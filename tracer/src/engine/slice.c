@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,8 +26,8 @@
 
 /* Real time that a task may compute in no virtual time before others get a turn. */
 #define FREE_QUANTUM (10 * NSEC_PER_MSEC)
-/* And when the host's clock moves to the window's end all the same. */
-#define FREE_BURST_MAX (250 * NSEC_PER_MSEC)
+/* And when the host's clock moves all the same. */
+#define BURST_MAX (250 * NSEC_PER_MSEC)
 /* Disk waits longer than this are taken for sleeps. */
 #define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
@@ -167,6 +168,19 @@ static void stop_demoted(struct task *task)
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
 }
 
+/* Has the host computed for long in no virtual time at all? */
+static bool burst_is_over(struct host *host)
+{
+	if (host->burst < BURST_MAX)
+		return false;
+	if (!host->warned_spin)
+		engine_warn("%s has computed for %lld ms in no virtual time, and may "
+			    "never stop: its clock goes on",
+			    host->name, BURST_MAX / NSEC_PER_MSEC);
+	host->warned_spin = true;
+	return true;
+}
+
 static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 		   int64_t cpu_before)
 {
@@ -177,20 +191,16 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
 	host->burst += real;
 	slice->task->turn += real;
-	if (engine.live || host_is_instant(host))
+	if (engine.live)
 		return;
-	if (!host->mult) {
-		if (slice->task)
-			clock = free_clock(slice->task, clock);
-		if (host->burst > FREE_BURST_MAX) {
-			if (!host->warned_spin)
-				engine_warn("%s computes without end and without "
-					    "reading the clock; its time goes on "
-					    "by one window at a time",
-					    host->name);
-			host->warned_spin = true;
+	if (host_is_instant(host)) {
+		/* It may wait for time to pass. */
+		if (burst_is_over(host))
+			clock += real;
+	} else if (!host->mult) {
+		clock = free_clock(slice->task, clock);
+		if (burst_is_over(host))
 			clock = limit;
-		}
 	} else {
 		/* Was the CPU taken away meanwhile? */
 		if (slice->task && cpu_before >= 0 && real > 50 * NSEC_PER_USEC) {
@@ -316,6 +326,7 @@ void slice_run(struct task *task, int64_t limit)
 
 static _Noreturn void measure_child(void)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ptrace(PTRACE_TRACEME, 0, 0, 0);
 	raise(SIGSTOP);
 	for (;;)
