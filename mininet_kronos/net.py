@@ -8,6 +8,7 @@ import random
 import select
 import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,7 @@ from mininet_kronos.units import format_duration, parse_count, parse_duration
 
 MAX_TIMESTEP = MILLISECOND  # of those chosen by ourselves
 CONNECT_TIMEOUT = 60  # s of real time
+SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
 
 
 def check_topo(topo: Any) -> None:
@@ -298,12 +300,13 @@ class KronosNet(Mininet):  # type: ignore[misc]
         """Wait, in real time, until every switch has its controller."""
         if self.waitConn or not self.controllers or not self.switches:
             return
-        if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.1):
+        if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
             said = [c.lastWords() for c in self.controllers if isinstance(c, KronosRyu)]
             raise ControllerError(
                 f"switches are not connected after {CONNECT_TIMEOUT} s; "
                 f"the controller's last words: {' '.join(said)}"
             )
+        time.sleep(SETTLE_TIME)
 
     # Mininet's tools that wait
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from mininet.node import OVSBridge, OVSSwitch
@@ -60,6 +62,12 @@ class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
         for switch in switches:
             switch.terminate()
         return switches
+
+    def connected(self) -> bool:
+        """Tell whether a controller is connected: the log says so at once, the database after 5 s."""
+        log = Path(os.environ["OVS_LOGDIR"], "ovs-vswitchd.log").read_text(errors="replace")
+        states = dict(re.findall(rf"\|rconn\|\w+\|{re.escape(self.name)}<->(\S+): (.*)", log))
+        return "connected" in states.values() or self.failMode == "standalone"
 
     def stop(self, deleteIntfs: bool = True) -> None:
         """Stop this switch."""
