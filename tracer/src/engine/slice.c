@@ -34,8 +34,8 @@
 static uint64_t enter_ticks; /* from the look at the TSC to user code */
 static uint64_t leave_ticks; /* from user code to the next look at the TSC */
 
-/* Under the free counter the clock has moved with the reads of it. */
-static int64_t free_clock(const struct task *task, int64_t base)
+/* What the task has last read of the clock: its host's cannot be earlier. */
+static int64_t clock_read(const struct task *task, int64_t base)
 {
 	int64_t last;
 
@@ -54,7 +54,7 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc)
 	int64_t time = slice->base;
 
 	if (slice->host->counter == KRONOS_COUNTER_FREE)
-		time = free_clock(slice->task, time);
+		time = clock_read(slice->task, time);
 	else if (ran > 0)
 		time += fixed_mul((uint64_t)ran, slice->host->mult);
 	return time < slice->cap ? time : slice->cap;
@@ -198,12 +198,11 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 		if (burst_is_over(host))
 			clock += real;
 	} else if (!host->mult) {
-		clock = free_clock(slice->task, clock);
 		if (burst_is_over(host))
 			clock = limit;
 	} else {
 		/* Was the CPU taken away meanwhile? */
-		if (slice->task && cpu_before >= 0 && real > 50 * NSEC_PER_USEC) {
+		if (cpu_before >= 0 && real > 50 * NSEC_PER_USEC) {
 			cpu = cpu_time(slice->task) - cpu_before;
 			if (cpu >= 0 && cpu + 50 * NSEC_PER_USEC < real)
 				real = cpu;
@@ -212,6 +211,8 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
 				  host->mult);
 	}
+	if (!host_is_instant(host))
+		clock = clock_read(slice->task, clock);
 	if (clock > host->clock)
 		host->clock = clock;
 }
