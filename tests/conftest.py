@@ -104,20 +104,20 @@ def state() -> set[str]:
     )
 
 
-def compare(before: set[str]) -> Iterator[None]:
-    """Fail if what was there before a test is not what is there afterwards."""
-    yield
+def wait_for(before: set[str]) -> None:
+    """Wait until there is nothing that was not there before; fail if it does not come to that."""
     deadline = time.monotonic() + SETTLE
-    while (after := state()) != before and time.monotonic() < deadline:
+    while (left := state() - before) and time.monotonic() < deadline:
         time.sleep(0.1)
-    left, gone = sorted(after - before), sorted(before - after)
-    assert not left and not gone, f"left behind: {left}; gone or changed: {gone}"
+    assert not left, f"left behind or changed: {sorted(left)}"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def module_leaves_nothing() -> Iterator[None]:
     """Fail a module whose own fixtures leave something behind."""
-    yield from compare(state())
+    before = state()
+    yield
+    wait_for(before)
 
 
 @pytest.fixture
@@ -128,7 +128,9 @@ def standing() -> None:
 @pytest.fixture(autouse=True)
 def test_leaves_nothing(module_leaves_nothing: None, standing: Any) -> Iterator[None]:
     """Fail a test that leaves something behind: processes, interfaces, files, settings."""
-    yield from compare(state())
+    before = state()
+    yield
+    wait_for(before)
 
 
 # A busy machine

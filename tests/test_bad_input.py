@@ -1,0 +1,309 @@
+"""Bad input: one clear line with the fix, a non-zero exit status, no traceback, nothing changed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mininet.topo import SingleSwitchTopo, Topo
+
+from mininet_kronos import KronosError, KronosNet
+from tests.conftest import Pair
+
+# Parameters: the network is refused before anything starts
+
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "timestep 0": ({}, {"timestep": 0}, "timestep 0 would never get anywhere; use for example '100us'"),
+    "negative timestep": ({}, {"timestep": "-1ms"}, "timestep '-1ms' is negative; it must be 0 or more"),
+    "no unit": ({}, {"timestep": "5"}, "timestep '5': it has no unit; write for example '100us', .*"),
+    "no time": ({}, {"timestep": "soon"}, "timestep 'soon' is not understood; write '100us', .*"),
+    "seed": ({}, {"seed": -1}, "seed -1 must be a whole number from 0"),
+    "epoch": ({}, {"epoch": "today"}, "epoch 'today' must be a number of seconds since 1970"),
+    "xterms": ({}, {"xterms": True}, "KronosNet has no xterms: .*; use the CLI"),
+    "negative delay": ({"delay": "-1ms"}, {}, r"h1-eth0: delay '-1ms' is negative; it must be 0 or more"),
+    "delay without unit": ({"delay": 5}, {}, r"h1-eth0: delay 5 has no unit; write for example '5ms' .*"),
+    "bw": ({"bw": 0}, {}, r"h1-eth0: bw 0 must be more than 0 Mbit/s; leave it out for no limit"),
+    "loss": ({"loss": 101}, {}, r"h1-eth0: loss 101 is out of range; .* from 0 to 100"),
+    "jitter": ({"jitter": "x"}, {}, r"h1-eth0: jitter 'x' is not understood; write .*"),
+    "queue": ({"max_queue_size": 0}, {}, r"h1-eth0: max_queue_size 0 must be a whole number from 1"),
+    "cpu_speed": ({"host": {"cpu_speed": 0}}, {}, "h1: cpu_speed 0 must be a number above 0, or 'inf'"),
+    "counter": ({"host": {"counter": "x"}}, {}, "h1: counter 'x' is unknown; use one of auto, .*"),
+}
+
+
+def one_line(problem):
+    text = str(problem)
+    assert "\n" not in text, text
+    return text
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_parameter_is_refused(what):
+    link, params, expected = REFUSED[what]
+    with pytest.raises(KronosError) as raised:
+        KronosNet(topo=Pair(**link), **params)
+    assert re.fullmatch(expected, one_line(raised.value)), raised.value
+
+
+def test_a_long_interface_name_is_refused():
+    class Long(Topo):
+        def build(self):
+            self.addLink(self.addHost("averylonghostname"), self.addSwitch("s1"))
+
+    with pytest.raises(KronosError) as raised:
+        KronosNet(topo=Long())
+    assert re.fullmatch(r".*averylonghostname-eth0.*give the node a shorter name", one_line(raised.value))
+
+
+def test_a_node_that_is_outside_virtual_time_is_refused():
+    from mininet.node import Host, RemoteController
+
+    for params in {"host": Host}, {"controller": RemoteController}:
+        with pytest.raises(KronosError) as raised:
+            KronosNet(topo=Pair(), **params)
+        assert re.fullmatch(r"\w+: \w+ is outside virtual time; use KronosHost, .*", one_line(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda net: net["h9"], "there is no node 'h9'; there are .*h1.*"),
+        (lambda net: net.get("h1", "h9"), "there is no node 'h9'; there are .*h1.*"),
+        (lambda net: net.run("-1s"), "duration '-1s' is negative; it must be 0 or more"),
+        (lambda net: net.run("5"), "duration '5': it has no unit; write .*"),
+        (lambda net: net.progress(-1), "rounds -1 must be a whole number from 0"),
+        (lambda net: net.progress(1.5), "rounds 1.5 must be a whole number from 0"),
+        (lambda net: net.links[0].intf1.config(delay="-1ms"), "h1-eth0: delay '-1ms' is negative; .*"),
+        (lambda net: KronosNet(topo=Pair()), r"there is a KronosNet already; call its stop\(\) first"),
+    ],
+)
+def test_a_running_network_refuses_and_goes_on(net, call, expected):
+    before = net.now
+    with pytest.raises(KronosError) as raised:
+        call(net)
+    assert re.fullmatch(expected, one_line(raised.value)), raised.value
+    assert net.now == before
+    assert net["h1"].cmd("echo alive").strip() == "alive"
+
+
+@pytest.fixture
+def standing(module_net_maker):
+    """Make a network when the first test wants it."""
+
+
+@pytest.fixture(scope="module")
+def net(module_net_maker):
+    return module_net_maker(Pair(hosts=1))
+
+
+@pytest.mark.parametrize("what", ["before", "after"])
+def test_time_does_not_pass_without_a_running_network(make_net, what):
+    net = make_net(Pair(hosts=1), start=False)
+    if what == "after":
+        net.stop()
+    with pytest.raises(KronosError) as raised:
+        net.run("1s")
+    assert re.fullmatch(
+        r"virtual time is not frozen; call net.start\(\) first|.*stopped.*", str(raised.value)
+    )
+
+
+# The machine: a script or command says what is missing
+
+SCRIPT = (
+    "from mininet.topo import SingleSwitchTopo; from mininet_kronos import KronosNet\n"
+    "KronosNet(topo=SingleSwitchTopo(2)).start()\n"
+)
+KRONOS = [sys.executable, "-m", "mininet_kronos"]
+HIDDEN = "import sys; sys.modules[{0!r}] = None; sys.argv[0] = 'kronos'; sys.dont_write_bytecode = True\n"
+
+
+def without(tmp_path, *programs):
+    """Return a PATH that has everything but these programs."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    for path in reversed(os.environ["PATH"].split(":")):
+        for program in Path(path).glob("*") if Path(path).is_dir() else ():
+            if program.name not in programs:
+                link = directory / program.name
+                link.unlink(missing_ok=True)
+                link.symlink_to(program)
+    return {**os.environ, "PATH": str(directory)}
+
+
+def last_line(done):
+    """Return the error of a script: the last line; what Mininet logs may come before it."""
+    assert done.status not in (0, None), done
+    return [line for line in done.err.splitlines() if line.strip()][-1]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "package"),
+    [
+        (["ovs-vsctl"], "openvswitch-switch"),
+        (["ovs-vswitchd"], "openvswitch-switch"),
+        (["mnexec"], "mininet"),
+        (["ifconfig"], "net-tools"),
+    ],
+)
+def test_a_missing_program_is_named_with_its_package(run_python, run_script, tmp_path, hidden, package):
+    env = without(tmp_path, *hidden)
+    wanted = f"{hidden[0]} is not installed; run: apt-get install {package}"
+    done = run_python(SCRIPT, env=env)
+    assert last_line(done).endswith(f"MissingProgramError: {wanted}")
+    for command in ["mn", "--topo", "single,2", "--test", "none"], ["doctor"]:
+        done = run_script(*KRONOS, *command, env=env)
+        assert done.status == 1, done
+        assert wanted in done.err + done.out
+        assert "Traceback" not in done.err
+
+
+def test_a_missing_mn_is_named(run_script, tmp_path):
+    done = run_script(*KRONOS, "mn", env=without(tmp_path, "mn"))
+    assert (done.status, done.one_line()) == (1, "kronos: mn is not installed; run: apt-get install mininet")
+
+
+@pytest.mark.parametrize("command", ["doctor", "clean"])
+def test_a_missing_mininet_is_explained(run_python, command):
+    code = (
+        HIDDEN.format("mininet") + f"from mininet_kronos.__main__ import main; sys.exit(main([{command!r}]))"
+    )
+    done = run_python(code)
+    if command == "clean":  # needs none
+        assert done.status == 0, done
+        return
+    assert done.status == 1
+    assert "apt-get install mininet" in done.out + done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_missing_mininet_is_explained_to_a_script(run_python):
+    done = run_python(HIDDEN.format("mininet") + "from mininet_kronos import KronosNet")
+    assert re.search(r"MissingProgramError: Mininet is not installed for \S+; run: .*", last_line(done))
+
+
+def test_a_missing_ryu_is_explained(run_python):
+    code = (
+        "import importlib.util; find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'ryu' else find(name, *rest)\n"
+    )
+    done = run_python(code + SCRIPT)
+    expected = (
+        r".*MissingProgramError: Ryu is not installed for \S+; run make setup, and use .venv/bin/python"
+    )
+    assert re.fullmatch(expected, last_line(done)), done
+
+
+# No root
+
+
+@pytest.fixture
+def nobody(tmp_path_factory):
+    """Return a command prefix that becomes nobody, and the package where nobody may read it."""
+    directory = tmp_path_factory.mktemp("nobody")
+    package = directory / "mininet_kronos"
+    shutil.copytree(
+        Path(__file__).parents[1] / "mininet_kronos",
+        package,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    for path in directory, *directory.parents:
+        if path == Path("/"):
+            break
+        path.chmod(path.stat().st_mode | 0o055)
+    env = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
+    prefix = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "/usr/bin/python3"]
+    return prefix, {"env": env, "cwd": directory}
+
+
+NO_ROOT = "a network needs root; run the same command with sudo"
+
+
+def test_no_root_in_a_script(run_script, nobody):
+    prefix, params = nobody
+    done = run_script(*prefix, "-c", SCRIPT, **params)
+    assert last_line(done).endswith(f"KronosError: {NO_ROOT}")
+
+
+@pytest.mark.parametrize("command", ["clean", "doctor"])
+def test_no_root_in_a_command(run_script, nobody, command):
+    prefix, params = nobody
+    done = run_script(*prefix, "-m", "mininet_kronos", command, **params)
+    assert done.status == 1, done
+    assert NO_ROOT in done.out + done.err
+    assert "Traceback" not in done.err
+
+
+def test_no_root_in_mn(run_script, nobody):
+    prefix, params = nobody
+    done = run_script(*prefix, "-m", "mininet_kronos", "mn", "--test", "pingall", **params)
+    assert done.status != 0, done
+    assert "Traceback" not in done.err
+    assert "root" in done.one_line()
+
+
+# The command line
+
+
+def test_no_verb_is_explained(run_script):
+    done = run_script(*KRONOS)
+    assert done.status == 2
+    assert "usage: kronos" in done.err
+
+
+def test_an_unknown_verb_is_explained(run_script):
+    done = run_script(*KRONOS, "fly")
+    assert done.status == 2
+    assert "invalid choice: 'fly'" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_verbs_that_change_nothing(run_script):
+    assert re.fullmatch(r"kronos \d+\.\d+\S*\n", run_script(*KRONOS, "version").out)
+    custom = Path(run_script(*KRONOS, "mn-path").out.strip())
+    assert custom.is_file()
+    done = run_script(*KRONOS, "--help")
+    assert done.status == 0
+    for verb in "mn", "doctor", "clean", "mn-path", "version":
+        assert re.search(rf"^ +{verb} ", done.out, re.MULTILINE), done.out
+
+
+def test_doctor_finds_this_machine_good(run_script):
+    done = run_script(*KRONOS, "doctor")
+    assert done.status == 0, done
+    assert "PROBLEM" not in done.out
+    assert "engine:" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--link", "kronos,delay=-5ms"], "delay '-5ms' is negative; it must be 0 or more"),
+        (["--link", "kronos,delay=5"], "delay 5 has no unit"),
+        (["--host", "kronos,cpu_speed=0"], "cpu_speed 0 must be a number above 0"),
+        (["--controller", "kronosryu,apps=no.such.app"], "no.such.app"),
+        (["--innamespace"], "KronosNet has no inNamespace"),
+    ],
+)
+def test_mn_refuses_in_one_line(run_script, arguments, expected):
+    done = run_script(*KRONOS, "mn", "-v", "warning", *arguments, "--test", "none")
+    assert done.status == 1, done
+    assert "Traceback" not in done.err
+    errors = [line for line in done.err.splitlines() if line.startswith("*** Error: ")]
+    assert len(errors) == 1, done
+    assert expected in errors[0]
+
+
+def test_a_crashed_networks_leftovers_are_named(make_net):
+    """An interface of the same name, whose Mininet has gone, is in the way."""
+    subprocess.run(["ip", "link", "add", "s1-eth1", "type", "dummy"], check=True)
+    try:
+        with pytest.raises(KronosError) as raised:
+            KronosNet(topo=SingleSwitchTopo(1))
+        assert re.fullmatch(r"interface s1-eth1 exists already; stop .*", one_line(raised.value))
+    finally:
+        subprocess.run(["ip", "link", "delete", "s1-eth1"], check=True)
