@@ -6,7 +6,9 @@ without further options it makes the whole network virtual.
 
 import sys as _sys
 from typing import Any as _Any
+from typing import NoReturn as _NoReturn
 
+import mininet.util as _util
 from mininet.clean import cleanup as _mininet_cleanup
 from mininet.log import error as _error
 
@@ -15,9 +17,12 @@ from mininet_kronos.cli import KronosCLI as _KronosCLI
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
+from mininet_kronos.link import link_params as _link_params
 from mininet_kronos.net import KronosNet as _KronosNet
 from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
+from mininet_kronos.node import check_counter as _check_counter
+from mininet_kronos.node import check_speed as _check_speed
 from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
 from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
 
@@ -32,6 +37,30 @@ switches = {
 }
 controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu}
 LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
+
+
+def customClass(classes: _Any, argStr: str) -> _Any:
+    """Return a class with preset parameters, as mn's own; wrong ones end mn before it changes anything."""
+    chosen = _util.customClass(classes, argStr)
+    _name, _args, params = _util.splitArgs(argStr)
+    try:
+        if _is(chosen, _KronosLink):
+            _link_params(params)
+        if _is(chosen, _KronosHost):
+            _check_speed("host", params.get("cpu_speed", 1))
+            _check_counter("host", params.get("counter", "auto"))
+    except _KronosError as problem:
+        _fail(problem)
+    return chosen
+
+
+def _is(chosen: _Any, cls: type) -> bool:
+    return isinstance(chosen, type) and issubclass(chosen, cls)
+
+
+def _fail(problem: _KronosError) -> _NoReturn:
+    _error(f"*** Error: {problem}\n")
+    _sys.exit(1)
 
 
 def findController(*_args: _Any) -> _Any:
@@ -68,8 +97,7 @@ class Mininet(_KronosNet):
         try:
             return method(*args, **params)
         except _KronosError as problem:
-            _error(f"*** Error: {problem}\n")
-            _sys.exit(1)
+            _fail(problem)
 
 
 MininetWithControlNet = Mininet
