@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COUNTERS = ("auto", "instructions", "cputime", "free")
 PACES = ("dilated", "instant")
 MAX_NAME = 63  # of a logical process
+NEIGHBOUR_TIME = 86_400_000  # ms, of real time, for which an address that was found stays good
 
 
 class KronosNodeMixin:
@@ -144,6 +145,7 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         *args: Any,
         cpu_speed: float = 1.0,
         counter: str = "auto",
+        ipv6: bool = False,
         kronos: Pump | None = None,
         **params: Any,
     ) -> None:
@@ -152,13 +154,25 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         name: of the host and of its logical process
         cpu_speed: relative CPU speed, work per ns of virtual time ('inf': computation takes no time)
         counter: what work is: 'instructions', 'cputime', 'free' (no work counts) or 'auto'
+        ipv6: whether interfaces have IPv6, whose solicitations and reports come in real time
         other parameters: as for Mininet's Host.
         """
         kronos = require_pump(self, name, kronos)
         kronos.experiment.add_host(
             name, cpu_speed=check_speed(name, cpu_speed), counter=check_counter(name, counter)
         )
+        self.ipv6 = bool(ipv6)
         super().__init__(name, *args, kronos=kronos, process=name, **params)
+
+    def startShell(self, mnopts: str | None = None) -> None:
+        """Start the shell, and keep the namespace's kernel from sending frames at its own, real, time."""
+        super().startShell(mnopts)
+        if not self.inNamespace:
+            return
+        self.cmd(
+            f"{{ echo {int(not self.ipv6)} >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
+            f"echo {NEIGHBOUR_TIME} >/proc/sys/net/ipv4/neigh/default/base_reachable_time_ms; }} 2>/dev/null"
+        )
 
     def endProcesses(self) -> None:
         """End every task of the host, detached ones as well."""
