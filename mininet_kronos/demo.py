@@ -21,12 +21,12 @@ from mininet_kronos import explain_missing
 from mininet_kronos.errors import KronosError
 from mininet_kronos.machine import check_machine, check_ryu
 
-BW, DELAY_MS = 100, 5  # Mbit/s and ms, of each link
+BW, DELAY_MS = 1000, 5  # Mbit/s and ms, of each link
 LINKS = 3  # h1 - s1 - s2 - h2
-PING_FRAME, UDP_RATE = 98, 50.0  # bytes; Mbit/s
+PING_FRAME, UDP_RATE = 98, 300.0  # bytes; Mbit/s
 PINGS, INTERVAL, FLOW_SECONDS = 20, 0.2, 2
 LOOPS_PER_CORE = 2
-WIDTH = 15  # of a column
+WIDTH = 17  # of a column
 
 
 @dataclass(frozen=True)
