@@ -131,6 +131,12 @@ def native_path(name: str) -> Path:
     raise EngineError(f"{name} has not been built; fix: make setup")
 
 
+def _readable(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(0))
+
+
 def _load() -> ctypes.CDLL:
     library = ctypes.CDLL(str(native_path("libkronos.so")))
     pointer, text, i64, u32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_uint32
@@ -160,9 +166,7 @@ def _load() -> ctypes.CDLL:
 
 
 def _link_params(params: LinkParams) -> _LinkParams:
-    return _LinkParams(
-        params.bw_bps, params.delay_ns, params.jitter_ns, params.loss, params.max_queue
-    )
+    return _LinkParams(params.bw_bps, params.delay_ns, params.jitter_ns, params.loss, params.max_queue)
 
 
 class Experiment:
@@ -239,9 +243,7 @@ class Experiment:
         if self.running:
             raise EngineError("the experiment is running already; fix: stop it first")
         self._library = _load()
-        if self._library.kronos_initialize(
-            ctypes.byref(self._handle), ctypes.byref(self._config)
-        ):
+        if self._library.kronos_initialize(ctypes.byref(self._handle), ctypes.byref(self._config)):
             raise EngineError(self._library.kronos_error(None).decode())
 
     @property
@@ -364,7 +366,7 @@ class Experiment:
         done = 0
         while True:
             done += self._call("progress", timestep_ns, rounds - done, until_fd)
-            if done >= rounds or (until_fd >= 0 and select.select([until_fd], [], [], 0)[0]):
+            if done >= rounds or (until_fd >= 0 and _readable(until_fd)):
                 return done
             # A signal has ended it early; its handler has run here, without an exception.
 

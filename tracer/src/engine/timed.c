@@ -278,8 +278,7 @@ static void wait_timeout(struct event *event, struct host *host)
 	struct task *task = container_of(event, struct task, wait.timeout);
 
 	(void)host;
-	if (task->state != TASK_AWAY)
-		return;
+	/* It may not even have begun to wait: then it will be interrupted at once. */
 	task->wait.expired = true;
 	task_kick(task, KICK_TIMEOUT);
 	task_drain();
