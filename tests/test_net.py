@@ -36,7 +36,8 @@ def test_round_trips_are_the_models(make_net, request, pace, load):
     result, text = ping(h1, h2, 20)
     assert result.received == 20, text
     assert result.mean == pytest.approx(RTT, abs=0.1), text
-    assert result.mdev < 0.02, text
+    # What a host computes, and how much that varies, takes longer on a slower CPU.
+    assert result.mdev < 0.02 / min(1, host.get("cpu_speed", 1)), text
     assert net.experiment.stats().late_frames == 0
 
 
@@ -157,9 +158,9 @@ def test_a_link_can_go_down_and_come_back(make_net):
     net = make_net(Pair(delay="1ms"))
     h1, h2 = net["h1"], net["h2"]
     warm_up(h1, h2)
-    net.configLinkStatus("h1", "s1", "down")
+    net.configLinkStatus("h2", "s1", "down")
     assert ping(h1, h2, 2, options="-W 1")[0].received == 0
-    net.configLinkStatus("h1", "s1", "up")
+    net.configLinkStatus("h2", "s1", "up")
     net.run("1s")
     assert ping(h1, h2, 3)[0].received == 3
 
