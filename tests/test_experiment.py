@@ -95,9 +95,7 @@ def test_threads_and_children_share_the_budget(experiment):
     assert len(children) == 3
 
     def used():
-        return [
-            int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in (parent.pid, *children)
-        ]
+        return [int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in (parent.pid, *children)]
 
     before = used()
     experiment.progress(MS, 400)
@@ -174,7 +172,7 @@ def test_before_the_freeze_time_is_real(experiment):
     code = "import time; a = time.monotonic(); time.sleep(0.2); print(time.monotonic() - a)"
     process = start(experiment, "h1", *PYTHON, code, stdout=subprocess.PIPE)
     before = time.monotonic()
-    assert 0.2 <= float(process.stdout.readline())
+    assert float(process.stdout.readline()) >= 0.2
     assert time.monotonic() - before >= 0.2
     process.stdout.close()
     assert process.wait(10) == 0
@@ -360,9 +358,7 @@ def test_a_killed_engine_is_reported_and_leaves_nothing():
     experiment.synchronize_and_freeze()
     process = start(experiment, "h1", *PYTHON, "while True: pass")
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    (engine,) = (
-        int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n"
-    )
+    (engine,) = (int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n")
     threading.Timer(0.2, os.kill, (engine, signal.SIGKILL)).start()
     with pytest.raises(EngineError, match="engine has ended unexpectedly"):
         experiment.progress(MS, 10**9)
