@@ -92,6 +92,7 @@ struct host {
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
+	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
 };
 

@@ -88,6 +88,8 @@ int64_t host_next(const struct host *host)
 	int64_t event = heap_time(&host->events);
 	int64_t ready;
 
+	if (host->standalone && !engine.origin)
+		return HEAP_NEVER;
 	if (TAILQ_EMPTY(&host->ready))
 		return event;
 	ready = host_now(host);

@@ -368,6 +368,7 @@ static int initialize(const struct kronos_request *request, char *text, size_t s
 static struct host *join_host(const struct kronos_join *join, int32_t *tracer_id)
 {
 	struct kronos_host_config config = { .cpu_speed = join->cpu_speed };
+	struct host *host;
 
 	if (!join->standalone)
 		return host_find(join->host);
@@ -378,7 +379,9 @@ static struct host *join_host(const struct kronos_join *join, int32_t *tracer_id
 	if (host_find(config.name))
 		return NULL;
 	engine.tracers_joined++;
-	return host_add(&config);
+	host = host_add(&config);
+	host->standalone = true;
+	return host;
 }
 
 static void on_join(void)

@@ -98,6 +98,12 @@ void rounds_freeze(void)
 	for (uint32_t i = 0; i < engine.host_count; i++)
 		if (engine.hosts[i]->clock > now)
 			now = engine.hosts[i]->clock;
+	/*
+	 * Programs that do arithmetic with seconds and fractions apart (ping is
+	 * one) must see the same fractions in every run.
+	 */
+	if (!engine.origin)
+		now = (now / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
 	engine.now = now;
 	engine.live = false;
 	if (!engine.origin) {
