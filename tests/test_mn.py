@@ -148,7 +148,7 @@ class Terminal:
         )
         os.close(slave)
 
-    def expect(self, text, limit=100):
+    def expect(self, text, limit=60):
         """Read until a text comes; return what came before it."""
         deadline = time.monotonic() + limit
         while text not in self.text:
