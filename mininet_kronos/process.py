@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import EngineError
+from mininet_kronos.experiment import Experiment
 from mininet_kronos.pump import Pump
 from mininet_kronos.units import parse_duration
 
@@ -50,7 +51,7 @@ class _PumpedPipe(io.FileIO):
         super().close()
 
 
-def await_tracer(process: subprocess.Popen[Any], pump: Pump) -> None:
+def await_tracer(process: subprocess.Popen[Any], pump: Pump | Experiment) -> None:
     """Wait, in real time, until a new process stands still under the engine, or has ended.
 
     Before that the engine knows of no work, and would pass over any amount of virtual time as idle.

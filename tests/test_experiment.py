@@ -341,6 +341,7 @@ def test_a_killed_orchestrator_takes_everything_with_it(tmp_path):
     orchestrator = subprocess.Popen(
         [sys.executable, "-c", ORCHESTRATOR, mark], stdout=subprocess.PIPE, text=True
     )
+    assert orchestrator.stdout
     pids = [int(pid) for pid in orchestrator.stdout.readline().split()]
     time.sleep(0.2)
     orchestrator.kill()

@@ -85,7 +85,7 @@ class Wire:
                 index, "ip", "neigh", "add", f"10.66.0.{2 - index}", "lladdr", mac,
                 "dev", f"{self.name}-{index}",
             )  # fmt: skip
-        self.link = self.experiment.add_link(*ends, there, back or there)
+        self.link = self.experiment.add_link(ends[0], ends[1], there, back or there)
         for descriptor, _, _ in ends:
             os.close(descriptor)
         self.experiment.synchronize_and_freeze()
@@ -230,7 +230,7 @@ def test_loss_is_seeded(wire):
 
 def test_jitter_never_reorders(wire):
     link = wire(LinkParams(bw_bps=1e9, delay_ns=20 * MS, jitter_ns=2 * MS))
-    departures, arrivals = link.send(*range(1, 101))
+    _, arrivals = link.send(*range(1, 101))
     assert len(arrivals) == 100
     assert arrivals == sorted(arrivals)
     assert arrivals[-1] - arrivals[0] > 100_000  # far more than the serialization

@@ -1,6 +1,7 @@
 """What a network in virtual time must show: the model's figures, whatever the machine does."""
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ RTT = 40 + 4 * PING_BITS / 100e6 * 1e3  # ms: four times 10 ms and the time to s
 
 # Round trips
 
-PACES = {
+PACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "defaults": ({}, {}),
     "slow CPU": ({"cpu_speed": 0.5}, {}),
     "fast CPU": ({"cpu_speed": 10}, {}),

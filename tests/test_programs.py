@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ LIMIT = 60_000  # rounds: far more virtual time than any of them needs
 
 # How much later than due something may happen, in ns of virtual time: what the program's own work
 # takes at this speed, and a part of a window for work that a busy machine makes dearer.
-PACES = {
+PACES: dict[str, tuple[dict[str, Any], int]] = {
     "real speed": ({"cpu_speed": 1.0, "counter": "cputime"}, 5_000_000),
     "a tenth": ({"cpu_speed": 0.1, "counter": "cputime"}, 50_000_000),
     "ten times": ({"cpu_speed": 10.0, "counter": "cputime"}, 2_000_000),
