@@ -85,6 +85,8 @@ def make_net(controller_port, monkeypatch):
     yield make
     for net in nets:
         net.stop()
+        for controller in net.controllers:
+            controller.terminate()  # Mininet leaves the shell of a RemoteController
     daemons.stop()
 
 

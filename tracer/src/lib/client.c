@@ -242,6 +242,7 @@ int kronos_stop(struct kronos *k)
 
 	close(k->control);
 	waitpid(k->engine, NULL, 0);
+	unlink(k->socket); /* an engine that was killed has left it */
 	free(k);
 	return (int)result;
 }
