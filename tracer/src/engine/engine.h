@@ -130,7 +130,6 @@ enum exit_reason {
 	EXIT_NONE = 0,
 	EXIT_TIMED, /* arguments to be restored, result to be seen */
 	EXIT_EXEC,  /* inject the clock, or find that exec failed */
-	EXIT_VALUE, /* call exit_value(): the result matters */
 };
 
 /* Why the engine sent SIGTRAP to a task. */
@@ -188,8 +187,6 @@ struct task {
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
 	struct wait wait;
-	void (*exit_value)(struct task *task, struct user_regs_struct *regs);
-	uint64_t scratch[2];   /* of exit_value */
 	TAILQ_ENTRY(task) ready_entry;
 	LIST_ENTRY(task) host_entry;
 	UT_hash_handle hh; /* by tid */
@@ -270,6 +267,8 @@ void watchdog_forget_tap(int fd);
 bool timespec_valid(const struct timespec *ts);
 int64_t timespec_to_ns(const struct timespec *ts); /* HEAP_NEVER if far away */
 struct timespec ns_to_timespec(int64_t ns);
+/* Reads what a timer is to be set to; 0 or what the call returns. */
+int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value);
 /* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
 bool clock_offset(int64_t clock, int64_t *offset);
 /* Time until the event, 0 if it is not set. */

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <time.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine.h"

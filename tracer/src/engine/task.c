@@ -277,10 +277,6 @@ static bool stop_syscall_exit(struct task *task)
 			inject_clock(task);
 		latch_open(task);
 		break;
-	case EXIT_VALUE:
-		if (task_get_regs(task, &regs))
-			task->exit_value(task, &regs);
-		break;
 	case EXIT_NONE:
 		break;
 	}

@@ -75,6 +75,16 @@ int64_t timespec_to_ns(const struct timespec *ts)
 					ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
 }
 
+int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value)
+{
+	if (task_read(task, address, value, sizeof(*value)))
+		return -EFAULT;
+	return timespec_valid(&value->it_value) &&
+			       timespec_valid(&value->it_interval) ?
+		       0 :
+		       -EINVAL;
+}
+
 struct timespec ns_to_timespec(int64_t ns)
 {
 	return (struct timespec){ .tv_sec = ns / NSEC_PER_SEC,
@@ -298,15 +308,9 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	timer = timerfd_open(task->process, (int)regs->rdi);
 	if (!timer)
 		return; /* the kernel says what is wrong with it */
-	if (task_read(task, regs->rdx, &value, sizeof(value))) {
-		call_skip(task, regs, -EFAULT);
-		return;
-	}
-	if (!timespec_valid(&value.it_value) || !timespec_valid(&value.it_interval)) {
-		call_skip(task, regs, -EINVAL);
-		return;
-	}
-	result = timerfd_write(task, timer, regs->r10);
+	result = itimerspec_read(task, regs->rdx, &value);
+	if (!result)
+		result = timerfd_write(task, timer, regs->r10);
 	if (result) {
 		call_skip(task, regs, result);
 		return;

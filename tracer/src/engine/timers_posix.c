@@ -131,15 +131,9 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 
 	if (!timer)
 		return;
-	if (task_read(task, regs->rdx, &value, sizeof(value))) {
-		call_skip(task, regs, -EFAULT);
-		return;
-	}
-	if (!timespec_valid(&value.it_value) || !timespec_valid(&value.it_interval)) {
-		call_skip(task, regs, -EINVAL);
-		return;
-	}
-	result = write_left(task, timer, regs->r10);
+	result = itimerspec_read(task, regs->rdx, &value);
+	if (!result)
+		result = write_left(task, timer, regs->r10);
 	if (result) {
 		call_skip(task, regs, result);
 		return;
