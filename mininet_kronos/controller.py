@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mininet.node import Controller
 
 from mininet_kronos.errors import ControllerError, ParameterError
+from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.node import KronosNodeMixin, check_counter, check_pace, check_speed, require_pump
 from mininet_kronos.units import parse_count
 
@@ -59,6 +60,7 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
             cpu_speed=check_speed(name, cpu_speed),
             counter=check_counter(name, counter),
             pace=check_pace(name, pace),
+            place=FIRST_CPU,
         )
         self.log = kronos.directory / f"{name}.log"
         port = parse_count(port, f"{name}: port")

@@ -19,6 +19,7 @@ from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 
 COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
 PACES = {"dilated": 0, "instant": 1}
+FIRST_CPU = 1  # a place
 
 _NAME_MAX = 64
 _INTERFACE_MAX = 16
@@ -77,6 +78,8 @@ class _Config(ctypes.Structure):
         ("socket_path", ctypes.c_char_p),
         ("cpu", ctypes.c_int32),
         ("flags", ctypes.c_uint32),
+        ("cpus", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
     ]
 
 
@@ -86,6 +89,8 @@ class _HostConfig(ctypes.Structure):
         ("pace", ctypes.c_uint32),
         ("counter", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
+        ("place", ctypes.c_uint32),
+        ("reserved2", ctypes.c_uint32),
         ("cpu_speed", ctypes.c_double),
         ("name", ctypes.c_char * _NAME_MAX),
     ]
@@ -180,6 +185,7 @@ class Experiment:
     epoch -- CLOCK_REALTIME at the freeze in seconds since 1970 (None: it goes on from now)
     expected_tracers -- `tracer -c` processes that the freeze waits for
     cpu -- the CPU that runs the dilated processes (None: the last one allowed)
+    cpus -- run them on so many CPUs, each for a part of the hosts (None: $KRONOS_CPUS, or one)
     """
 
     def __init__(
@@ -189,11 +195,16 @@ class Experiment:
         epoch: float | None = None,
         expected_tracers: int = 0,
         cpu: int | None = None,
+        cpus: int | None = None,
         socket_path: str | None = None,
         flags: int = 0,
     ) -> None:
         if epoch is not None and not 0 <= epoch < 2**33:
             raise ParameterError(f"epoch must be seconds since 1970, not {epoch!r}")
+        if cpus is None:
+            cpus = 1 if cpu is not None else int(os.environ.get("KRONOS_CPUS", "1"))
+        if cpus < 1:
+            raise ParameterError(f"cpus must be at least 1, not {cpus!r}")
         self._config = _Config(
             struct_size=ctypes.sizeof(_Config),
             expected_tracers=expected_tracers,
@@ -202,6 +213,7 @@ class Experiment:
             socket_path=socket_path.encode() if socket_path else None,
             cpu=-1 if cpu is None else cpu,
             flags=flags | int(os.environ.get("KRONOS_FLAGS", "0"), 0),
+            cpus=cpus,
         )
         self._handle = ctypes.c_void_p()
         self._library: ctypes.CDLL | None = None
@@ -269,11 +281,14 @@ class Experiment:
         cpu_speed: float = 1.0,
         counter: str = "auto",
         pace: str = "dilated",
+        place: int = 0,
     ) -> int:
         """Declare a host (a logical process with a clock of its own) and return its id.
 
         cpu_speed -- relative CPU speed: work (instructions, or CPU nanoseconds) per nanosecond of
         virtual time; infinity is the free counter.
+        place -- N for the Nth CPU of the experiment's, modulo their number; 0: chosen. Hosts that
+        reach each other other than by links (loopback, pipes) need the same.
         """
         if counter not in COUNTERS:
             raise ParameterError(f"counter must be one of {', '.join(COUNTERS)}, not {counter!r}")
@@ -287,6 +302,7 @@ class Experiment:
             struct_size=ctypes.sizeof(_HostConfig),
             pace=PACES[pace],
             counter=COUNTERS[counter],
+            place=place,
             cpu_speed=cpu_speed,
             name=name.encode(),
         )

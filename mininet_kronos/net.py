@@ -26,7 +26,7 @@ from mininet_kronos.errors import (
     ParameterError,
     UnknownNodeError,
 )
-from mininet_kronos.experiment import Experiment
+from mininet_kronos.experiment import FIRST_CPU, Experiment
 from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name, link_params
 from mininet_kronos.machine import check_machine, check_ryu
 from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
@@ -83,6 +83,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         timestep: str | float | None = None,
         seed: int = 0,
         epoch: float | None = None,
+        cpus: int | None = None,
         waitConnected: bool | float | None = None,
         **params: Any,
     ) -> None:
@@ -91,6 +92,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         timestep: of a round, such as '100us' (None: the smallest link delay, at most 1 ms)
         seed: of all random generators: jitter, loss, MAC addresses
         epoch: what CLOCK_REALTIME shows at the freeze, in seconds since 1970 (None: goes on from now)
+        cpus: CPUs that run the hosts, each a part of them (None: one)
         waitConnected: seconds that switches may take to connect, in real time (None, True: 60 and then fail)
         other parameters: as for Mininet.
         """
@@ -98,6 +100,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         if self._timestep == 0:
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
         seed = parse_count(seed, "seed", least=0)
+        cpus = None if cpus is None else parse_count(cpus, "cpus", least=1)
         self._check_params(epoch, params)
         if topo is not None:
             check_topo(topo)
@@ -116,7 +119,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         super().__init__(
             topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params
         )
-        self._initialize(seed, epoch)
+        self._initialize(seed, epoch, cpus)
         if topo is not None and build:
             self.build()
 
@@ -134,10 +137,10 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     # The five stages
 
-    def _initialize(self, seed: int, epoch: float | None) -> None:
+    def _initialize(self, seed: int, epoch: float | None, cpus: int | None) -> None:
         """Stage 1: start the engine. From here on there is something to clean up."""
         directory = make_directory(os.getpid())
-        self.experiment = Experiment(seed=seed, epoch=epoch)
+        self.experiment = Experiment(seed=seed, epoch=epoch, cpus=cpus)
         self.pump = Pump(self.experiment, directory)
         try:
             self.experiment.initialize()
@@ -252,7 +255,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     def _startOVS(self) -> None:
         """Start the net's own Open vSwitch as a logical process, and let ovs-vsctl and the like find it."""
-        self.experiment.add_host(PROCESS, pace="instant")
+        self.experiment.add_host(PROCESS, pace="instant", place=FIRST_CPU)
         self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
         self.ovs.start()
         self.experiment.on_abort(self.ovs.cleanup_command)

@@ -13,6 +13,7 @@ from mininet.util import errRun
 
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
+from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.process import KronosPopen, await_tracer
 
 if TYPE_CHECKING:
@@ -159,7 +160,10 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         """
         kronos = require_pump(self, name, kronos)
         kronos.experiment.add_host(
-            name, cpu_speed=check_speed(name, cpu_speed), counter=check_counter(name, counter)
+            name,
+            cpu_speed=check_speed(name, cpu_speed),
+            counter=check_counter(name, counter),
+            place=0 if params.get("inNamespace", True) else FIRST_CPU,  # else it shares a loopback
         )
         self.ipv6 = bool(ipv6)
         super().__init__(name, *args, kronos=kronos, process=name, **params)

@@ -50,6 +50,8 @@ struct kronos_config {
 	const char *socket_path;    /* where tracers register; NULL: below /run/kronos */
 	int32_t cpu;		    /* CPU that runs the dilated processes; < 0: chosen */
 	uint32_t flags;		    /* KRONOS_F_* */
+	uint32_t cpus;		    /* so many CPUs, if cpu is < 0; 0: one */
+	uint32_t reserved;
 };
 
 #define KRONOS_F_NO_BPF_LATCH 1u  /* self-test may not choose the BPF latch ... */
@@ -60,6 +62,9 @@ struct kronos_host_config {
 	uint32_t pace;	   /* enum kronos_pace */
 	uint32_t counter;  /* enum kronos_counter */
 	uint32_t reserved;
+	uint32_t place;	   /* N: on the Nth CPU of the engine's; 0: chosen. Hosts that
+			    * reach each other other than by links need the same. */
+	uint32_t reserved2;
 	double cpu_speed;  /* work per ns of virtual time; INFINITY: free */
 	char name[KRONOS_NAME_MAX];
 };

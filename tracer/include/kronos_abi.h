@@ -32,6 +32,7 @@ enum kronos_op {
 	KRONOS_OP_CLOCK,
 	KRONOS_OP_STATS,
 	KRONOS_OP_STOP,
+	KRONOS_OP_ADD_TRACER, /* among workers: a standalone tracer's host */
 };
 
 /* Orchestrator to engine. */
@@ -48,6 +49,7 @@ struct kronos_request {
 			uint64_t seed;
 			int64_t epoch_ns;
 			int32_t cpu;
+			uint32_t cpus;
 			char socket_path[108];
 		} init;
 		struct kronos_host_config host;

@@ -9,8 +9,16 @@
  * tasks above the worker. So a ptrace request that lets a task run acts as a
  * call: it returns when every dilated task has blocked or stopped.
  *
- *   main.c     start, self-test, the requests of libkronos
+ * With several CPUs there is one such process on each, for some of the hosts.
+ * All know all hosts and links by the same ids; those that another process
+ * serves are `remote`. What they share is the conductor (rounds.c) and the
+ * wires (wire.c).
+ *
+ *   main.c     start and self-test
+ *   requests.c what tracers and the orchestrator ask for
+ *   workers.c  the other processes of an engine with several CPUs
  *   rounds.c   windows, idle skips, real time before the freeze
+ *   wire.c     frames from one process to another
  *   host.c     a logical process: its clock, its events, its ready tasks
  *   task.c     a dilated thread: seize, resume, its ptrace stops, its end
  *   latch.c    stops a task that was blocked before it runs user code
@@ -94,6 +102,8 @@ struct host {
 	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
+	uint32_t worker;	/* which serves it */
+	bool remote;		/* that is not this one */
 };
 
 struct host *host_add(const struct kronos_host_config *config);
@@ -260,7 +270,9 @@ void watchdog_start(void);
 /* Makes sure that the watchdog looks at the slice when it ends. */
 void watchdog_arm(uint64_t tsc_end);
 void watchdog_watch_tap(int fd, void *port);
-void watchdog_forget_tap(int fd);
+/* Ends this process when the other end of the socket is gone. */
+void watchdog_watch_control(int fd);
+void watchdog_forget(int fd);
 
 /* ---- times ------------------------------------------------------------- */
 
@@ -330,6 +342,11 @@ void link_flush(void);
 /* The same for all such hosts, if any has frames. Returns true if so. */
 bool link_read_all(void);
 void link_init(uint64_t seed);
+/* Whether the watchdog has read frames that nobody has taken yet. */
+bool link_inbox(void);
+/* A frame from another process arrives. */
+void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
+		  size_t size);
 /* At the freeze: every run with the same seed goes on from here in the same way. */
 void link_restart_random(void);
 
@@ -343,14 +360,73 @@ bool tcp_pending(void);
 
 /* ---- rounds (rounds.c) ------------------------------------------------- */
 
+/* Before the other workers are started: makes what they share. */
+void rounds_init(void);
 void rounds_live(int timeout_ms);
-int64_t rounds_progress(int64_t timestep, int64_t num_rounds, int until_fd);
+/* By the first worker, before any of them calls rounds_progress(). */
+void rounds_prepare(int64_t timestep, int64_t num_rounds);
+int64_t rounds_progress(int until_fd);
+/* Ends the progress after its round; async-signal-safe. */
+void rounds_interrupt(void);
+void rounds_clear_interrupt(void);
+bool rounds_interrupted(void);
 /* Waits until every tracer that has been seized stands at its exec. */
 void rounds_await_tracers(void);
-void rounds_freeze(void);
-void rounds_thaw(void);
+/* The clock at which a freeze can take place now. */
+int64_t rounds_freeze_time(void);
+void rounds_freeze(int64_t time);
+void rounds_thaw(uint64_t tsc);
 /* Real time on the axis of the hosts' clocks, before the freeze and after a thaw. */
 int64_t rounds_live_now(void);
+/* What a frame is stamped with that nobody's slice has sent. */
+int64_t rounds_stamp(const struct host *host);
+/* The network's clock, and whether any worker is in a window. */
+int64_t rounds_now(bool *running);
+/* Number of the open window. */
+uint32_t rounds_window(void);
+/* Wakes this worker. */
+int rounds_wake_fd(uint32_t worker);
+/* Something will reach a host of this worker then. */
+void rounds_announce(uint32_t worker, int64_t time);
+
+/* ---- several workers (workers.c, wire.c) ------------------------------- */
+
+#define WORKERS_MAX 64
+
+/* Starts one process for each CPU but the first; they serve and do not return. */
+void workers_start(const int *cpus, void (*serve)(void));
+/* The first one ends when another does. */
+void workers_watch(void);
+/* The message's size, or as recvmsg(); descriptors it does not have are -1. */
+ssize_t receive_with_fds(int socket, void *data, size_t size, int fds[2], int flags);
+/* Whether all workers must do this, and not the first alone. */
+bool workers_concern(uint32_t op);
+void workers_send(const struct kronos_request *request, const int *fds);
+/* Waits for their replies; adds up what they have counted. */
+void workers_await(const struct kronos_request *request, struct kronos_reply *reply);
+/* Lets the host's worker serve a tracer that has connected. */
+void workers_send_join(uint32_t worker, const struct kronos_join *join, int fd);
+/* By any worker but the first: takes such a tracer; false if there is none. */
+bool workers_take_join(struct kronos_join *join, int *fd);
+/* Ends the others, which have no tasks any more. */
+void workers_stop(void);
+
+void wire_init(void);
+void wire_send(uint32_t worker, uint32_t link, uint32_t end, int64_t arrival,
+	       const void *data, size_t size);
+/* Takes what was sent before this window opened. */
+void wire_receive(uint32_t window);
+/* Tries again to send what there was no room for. */
+void wire_flush(void);
+
+/* ---- requests (requests.c) --------------------------------------------- */
+
+/* The first request, which starts everything else. */
+void requests_initialize(void);
+/* Waits until something happens, and does what there is to do. */
+void requests_serve(void);
+/* Seizes the processes that ask for it. */
+void engine_accept_tracers(void);
 
 /* ---- the engine itself (main.c) ---------------------------------------- */
 
@@ -359,7 +435,6 @@ struct engine {
 	int64_t window_end;
 	int64_t origin;	 /* the clock at the freeze */
 	bool live;	 /* virtual time follows real time */
-	bool paced;	 /* idle time passes at real time's pace for now */
 	int64_t live_base;
 	uint64_t live_tsc;
 	int64_t realtime, boottime, tai; /* offsets to CLOCK_MONOTONIC */
@@ -369,17 +444,18 @@ struct engine {
 	struct host **hosts;
 	uint32_t host_count;
 
+	uint32_t worker, workers; /* which this is, of how many */
 	int cpu;
 	int epoll;	 /* everything that may wake the worker in real time */
 	int tap_epoll;	 /* the TAPs that the worker reads itself */
-	int inbox_event; /* the watchdog has frames */
-	int listener;
+	int wake;	 /* an eventfd: frames of the watchdog, other workers */
+	int listener;	 /* where tracers come from */
 	uint32_t tracers_expected, tracers_joined;
+	bool tcp_seen;	  /* by some host of this worker */
 	uint32_t exiting; /* tasks on their way out */
 	uint32_t joining; /* seized, and not yet at their exec */
 
 	struct slice slice;
-	volatile bool interrupted; /* end the progress after its round */
 	volatile bool worker_sleeps;
 	volatile bool progressing;
 	struct kronos_stats stats;
@@ -390,8 +466,10 @@ struct engine {
 
 extern struct engine engine;
 
-/* Seizes the processes that ask for it. */
-void engine_accept_tracers(void);
+int engine_initialize(const struct kronos_request *request, char *text, size_t size);
+/* Adds to what is run if the orchestrator dies. */
+int engine_on_abort(const char *command);
+void engine_remove_socket(void);
 void eventfd_signal(int fd);
 void eventfd_clear(int fd);
 void engine_lock(void);

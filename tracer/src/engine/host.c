@@ -32,11 +32,27 @@ struct host *host_find(const char *name)
 	return NULL;
 }
 
+/* The worker with the fewest hosts, the last of them: the first has the switches. */
+static uint32_t least_used_worker(void)
+{
+	uint32_t used[WORKERS_MAX] = { 0 }, least = 0;
+
+	for (uint32_t i = 0; i < engine.host_count; i++)
+		used[engine.hosts[i]->worker]++;
+	for (uint32_t i = 1; i < engine.workers; i++)
+		if (used[i] <= used[least])
+			least = i;
+	return least;
+}
+
 struct host *host_add(const struct kronos_host_config *config)
 {
 	struct host *host = xcalloc(sizeof(*host));
 
 	host->id = engine.host_count + 1;
+	host->worker = config->place ? (config->place - 1) % engine.workers :
+				       least_used_worker();
+	host->remote = host->worker != engine.worker;
 	memcpy(host->name, config->name, sizeof(host->name));
 	host->name[sizeof(host->name) - 1] = '\0';
 	host->pace = config->pace;
@@ -55,7 +71,8 @@ struct host *host_add(const struct kronos_host_config *config)
 	LIST_INIT(&host->tasks);
 	/* Frames of a host whose clock moves inside a slice are stamped by the
 	 * watchdog; an instant one's are read when its slice is over. */
-	host->tap_epoll = host_is_instant(host) ? epoll_create1(EPOLL_CLOEXEC) : -1;
+	host->tap_epoll = host_is_instant(host) && !host->remote ?
+				  epoll_create1(EPOLL_CLOEXEC) : -1;
 	if (host->tap_epoll >= 0)
 		epoll_ctl(engine.tap_epoll, EPOLL_CTL_ADD, host->tap_epoll,
 			  &(struct epoll_event){ .events = EPOLLIN,
@@ -169,7 +186,7 @@ void host_run(struct host *host, int64_t until)
 	for (;;) {
 		fire_events(host);
 		task = TAILQ_FIRST(&host->ready);
-		if (!task || host_now(host) >= until || engine.interrupted)
+		if (!task || host_now(host) >= until || rounds_interrupted())
 			break;
 		limit = heap_time(&host->events);
 		slice_run(task, limit < until ? limit : until);

@@ -50,6 +50,7 @@ struct direction {
 };
 
 struct link {
+	uint32_t id;
 	struct port port[2];
 	struct direction direction[2]; /* [0]: from port 0 to port 1 */
 };
@@ -185,7 +186,43 @@ static bool is_tcp(const struct frame *frame)
 	       (type == 0x86dd && frame->data[ETH_IPV6_PROTOCOL] == PROTOCOL_TCP);
 }
 
+static void note_tcp(struct host *host, const struct frame *frame)
+{
+	if (is_tcp(frame) && host->diag)
+		host->tcp_seen = engine.tcp_seen = true;
+}
+
+static struct frame *frame_new(struct port *from, const void *data, size_t size)
+{
+	struct frame *frame = xrealloc(NULL, sizeof(*frame) + size);
+
+	memset(frame, 0, sizeof(*frame));
+	frame->from = from;
+	frame->size = size;
+	memcpy(frame->data, data, size);
+	return frame;
+}
+
 static void frame_arrive(struct event *event, struct host *host);
+
+/* The frame is on its way to its receiver, a host of this worker. */
+static void frame_await(struct frame *frame, int64_t arrival)
+{
+	struct port *from = frame->from;
+	struct direction *direction = &from->link->direction[from->end];
+	struct host *receiver = from->link->port[!from->end].host;
+	int64_t late = engine.live ? 0 : host_now(receiver) - arrival;
+
+	if (late > 0) {
+		direction->stats.late++;
+		engine.stats.late_frames++;
+		if (late > direction->stats.max_late_ns)
+			direction->stats.max_late_ns = late;
+	}
+	note_tcp(receiver, frame);
+	frame->event.fire = frame_arrive;
+	host_add_event(receiver, &frame->event, arrival);
+}
 
 static void frame_send(struct frame *frame)
 {
@@ -193,24 +230,28 @@ static void frame_send(struct frame *frame)
 	struct direction *direction = &from->link->direction[from->end];
 	struct host *receiver = from->link->port[!from->end].host;
 	int64_t arrival = transmit(direction, frame->sent, frame->size);
-	int64_t late;
 
 	if (arrival == HEAP_NEVER) {
 		free(frame);
 		return;
 	}
-	if (is_tcp(frame))
-		from->host->tcp_seen = receiver->tcp_seen = true;
-	late = engine.live ? 0 : host_now(receiver) - arrival;
-	if (late > 0) {
-		direction->stats.late++;
-		engine.stats.late_frames++;
-		if (late > direction->stats.max_late_ns)
-			direction->stats.max_late_ns = late;
-	}
+	note_tcp(from->host, frame);
 	direction->stats.queued++;
-	frame->event.fire = frame_arrive;
-	host_add_event(receiver, &frame->event, arrival);
+	if (receiver->remote) {
+		wire_send(receiver->worker, from->link->id, (uint32_t)from->end,
+			  arrival, frame->data, frame->size);
+		free(frame);
+	} else {
+		frame_await(frame, arrival);
+	}
+}
+
+void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
+		  size_t size)
+{
+	struct frame *frame = frame_new(&links[link]->port[end], data, size);
+
+	frame_await(frame, arrival);
 }
 
 /* ---- delivering -------------------------------------------------------- */
@@ -343,16 +384,13 @@ void link_flush(void)
 static struct frame *frame_read(struct port *port, uint8_t *buffer)
 {
 	ssize_t size = read(port->fd, buffer, FRAME_MAX);
-	struct frame *frame;
 
-	if (size <= 0)
-		return NULL;
-	frame = xrealloc(NULL, sizeof(*frame) + (size_t)size);
-	memset(frame, 0, sizeof(*frame));
-	frame->from = port;
-	frame->size = (size_t)size;
-	memcpy(frame->data, buffer, (size_t)size);
-	return frame;
+	return size > 0 ? frame_new(port, buffer, (size_t)size) : NULL;
+}
+
+bool link_inbox(void)
+{
+	return !STAILQ_EMPTY(&inbox);
 }
 
 void link_read_stamped(struct port *port)
@@ -366,17 +404,16 @@ void link_read_stamped(struct port *port)
 	while ((frame = frame_read(port, buffer))) {
 		frame->sent = engine.slice.host == port->host && !engine.live ?
 				      slice_time(&engine.slice, now) :
-			      engine.paced ? rounds_live_now() :
-					     host_now(port->host);
+				      rounds_stamp(port->host);
 		STAILQ_INSERT_TAIL(&inbox, frame, entry);
 		any = true;
 	}
 	slice_exclude(tsc_now() - now);
 	engine_unlock();
 	if (!any) /* the interface is gone */
-		watchdog_forget_tap(port->fd);
+		watchdog_forget(port->fd);
 	else if (engine.worker_sleeps)
-		eventfd_signal(engine.inbox_event);
+		eventfd_signal(engine.wake);
 }
 
 void link_collect(void)
@@ -465,6 +502,10 @@ static void port_init(struct link *link, int end, struct host *host, int fd,
 
 	*port = (struct port){ .link = link, .host = host, .end = end, .fd = fd };
 	memcpy(port->name, name, sizeof(port->name));
+	if (host->remote) {
+		close(fd);
+		return;
+	}
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (host->tap_epoll < 0)
 		watchdog_watch_tap(fd, port);
@@ -490,6 +531,7 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 		}
 	}
 	link = xcalloc(sizeof(*link));
+	link->id = link_count;
 	for (int end = 0; end < 2; end++) {
 		struct direction *direction = &link->direction[end];
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The engine process: started by libkronos with the control socket as
- * descriptor 3. Sets itself up, tests what it depends on, then serves the
- * orchestrator's requests and the tracers that register.
+ * descriptor 3. Sets itself up, tests what it depends on, then serves requests.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +34,6 @@ struct engine engine;
 static pthread_mutex_t lock;
 static char *abort_script; /* what is to be run if the orchestrator dies */
 static char socket_path[108];
-static struct kronos_join_reply join_reply; /* with the filter in it */
 
 /* ---- small services ---------------------------------------------------- */
 
@@ -99,6 +97,11 @@ void eventfd_clear(int fd)
 		return; /* it was not signalled */
 }
 
+void engine_remove_socket(void)
+{
+	unlink(socket_path);
+}
+
 /*
  * The kernel ends every dilated process when this one ends. A shell that
  * outlives it then runs the clean-up commands, once they are gone.
@@ -108,7 +111,7 @@ void engine_abort(void)
 	const struct sched_param normal = { 0 };
 	int pipe_fd[2];
 
-	unlink(socket_path);
+	engine_remove_socket();
 	if (abort_script && !pipe(pipe_fd) && fork() == 0) {
 		sched_setscheduler(0, SCHED_OTHER, &normal);
 		setsid();
@@ -121,7 +124,7 @@ void engine_abort(void)
 	_exit(1);
 }
 
-static int on_abort(const char *command)
+int engine_on_abort(const char *command)
 {
 	static const char prologue[] = "cat >/dev/null; sleep 0.2; exec </dev/null\n";
 	size_t size = abort_script ? strlen(abort_script) : 0;
@@ -157,28 +160,57 @@ static bool claim_cpu(int cpu)
 	return fd < 0 || fcntl(fd, F_OFD_SETLK, &range) == 0;
 }
 
-/* The last allowed CPU that no other engine has; -1 if `wanted` is not allowed. */
-static int choose_cpu(int wanted)
+/* The allowed CPUs from the last down, those first that no other engine has. */
+static uint32_t choose_cpus(int wanted, uint32_t count, int *cpus)
 {
-	cpu_set_t allowed;
-	int last = -1;
+	cpu_set_t allowed, taken;
+	uint32_t found = 0;
 
+	CPU_ZERO(&taken);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return -1;
-	for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
-		if (!CPU_ISSET((unsigned int)cpu, &allowed) ||
-		    (wanted >= 0 && cpu != wanted))
-			continue;
-		if (last < 0)
-			last = cpu;
-		if (claim_cpu(cpu))
-			return cpu;
+		return 0;
+	for (int again = 0; again < 2; again++)
+		for (int cpu = CPU_SETSIZE - 1; cpu >= 0 && found < count; cpu--) {
+			if (!CPU_ISSET((unsigned int)cpu, &allowed) ||
+			    CPU_ISSET((unsigned int)cpu, &taken) ||
+			    (wanted >= 0 && cpu != wanted) ||
+			    (!again && !claim_cpu(cpu)))
+				continue;
+			if (again)
+				engine_warn("another experiment runs on CPU %d: both "
+					    "are slower, and their clocks less exact; "
+					    "run one at a time",
+					    cpu);
+			CPU_SET((unsigned int)cpu, &taken);
+			cpus[found++] = cpu;
+		}
+	return found;
+}
+
+static int init_cpus(const struct kronos_request *request, int *cpus, char *text,
+		     size_t size)
+{
+	int wanted = request->init.cpu;
+	uint32_t count = request->init.cpus ? request->init.cpus : 1;
+
+	if (count > WORKERS_MAX || (wanted >= 0 && count > 1)) {
+		snprintf(text, size, "cpus must be at most %d, and 1 if cpu is given",
+			 WORKERS_MAX);
+		return -EINVAL;
 	}
-	if (last >= 0)
-		engine_warn("another experiment runs on CPU %d: both are slower, and "
-			    "their clocks less exact; run one at a time",
-			    last);
-	return last;
+	engine.workers = choose_cpus(wanted, count, cpus);
+	if (engine.workers < count) {
+		if (wanted >= 0)
+			snprintf(text, size, "CPU %d is not allowed for this process",
+				 wanted);
+		else
+			snprintf(text, size,
+				 "%u CPUs are asked for, %u are allowed; fix: cpus=%u",
+				 count, engine.workers, engine.workers);
+		return -EINVAL;
+	}
+	engine.cpu = cpus[0];
+	return 0;
 }
 
 static int64_t clock_ns(clockid_t clock)
@@ -232,7 +264,7 @@ static void init_lock(void)
 static void on_usr1(int signal)
 {
 	(void)signal;
-	engine.interrupted = true;
+	rounds_interrupt();
 }
 
 static void init_signals(void)
@@ -268,13 +300,12 @@ static void init_descriptors(void)
 	}
 	engine.epoll = epoll_create1(EPOLL_CLOEXEC);
 	engine.tap_epoll = epoll_create1(EPOLL_CLOEXEC);
-	engine.inbox_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	watch(KRONOS_CONTROL_FD);
 	watch(engine.listener);
 	watch(engine.tap_epoll);
-	watch(engine.inbox_event);
+	watch(engine.wake);
 	/* Only wakes: the signal itself is taken by task_drain(). */
 	watch(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
@@ -319,27 +350,59 @@ static int set_scheduling(char *error, size_t size)
 	return 0;
 }
 
-static int initialize(const struct kronos_request *request, char *text, size_t size)
+/* What each worker has of its own. */
+static void init_worker(uint64_t seed)
+{
+	init_lock();
+	link_init(seed);
+	init_descriptors();
+	watchdog_start();
+	workers_watch();
+}
+
+static uint64_t workers_seed;
+
+static _Noreturn void serve_as_worker(void)
+{
+	socket_path[0] = '\0'; /* the first worker's to remove */
+	init_worker(workers_seed);
+	for (;;)
+		requests_serve();
+}
+
+static void describe(const int *cpus, char *text, size_t size)
+{
+	int length = snprintf(text, size, "user engine on CPU ");
+
+	for (uint32_t i = 0; i < engine.workers && (size_t)length < size; i++)
+		length += snprintf(text + length, size - (size_t)length, "%s%d",
+				   i ? ", " : "", cpus[i]);
+	if ((size_t)length < size)
+		snprintf(text + length, size - (size_t)length,
+			 ": %s; cputime and free counters (no instruction counter is "
+			 "used by this version); links on TAP",
+			 latch_name());
+}
+
+int engine_initialize(const struct kronos_request *request, char *text, size_t size)
 {
 	char why[KRONOS_ERROR_MAX];
+	int cpus[WORKERS_MAX];
 	int result;
 
 	engine.live = true;
 	engine.epoch = request->init.epoch_ns;
 	engine.tracers_expected = request->init.expected_tracers;
-	engine.cpu = choose_cpu(request->init.cpu);
-	if (engine.cpu < 0) {
-		snprintf(text, size, "CPU %d is not allowed for this process",
-			 request->init.cpu);
-		return -EINVAL;
-	}
-	result = listen_at(request->init.socket_path, text, size);
+	result = init_cpus(request, cpus, text, size);
+	if (!result)
+		result = listen_at(request->init.socket_path, text, size);
 	if (!result)
 		result = set_scheduling(text, size);
 	if (result)
 		return result;
+	rounds_init();
+	wire_init();
 	init_signals();
-	init_lock();
 	measure_tsc();
 	engine.realtime = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	engine.boottime = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
@@ -351,265 +414,17 @@ static int initialize(const struct kronos_request *request, char *text, size_t s
 	}
 	slice_init();
 	inject_init();
-	link_init(request->init.seed);
-	init_descriptors();
-	watchdog_start();
-	join_reply.filter_len = (uint32_t)timed_filter(
-		(struct sock_filter *)(void *)join_reply.filter, KRONOS_FILTER_MAX);
-	snprintf(text, size,
-		 "user engine on CPU %d: %s; cputime and free counters (no "
-		 "instruction counter is used by this version); links on TAP",
-		 engine.cpu, latch_name());
+	workers_seed = request->init.seed;
+	workers_start(cpus, serve_as_worker);
+	init_worker(workers_seed);
+	describe(cpus, text, size);
 	return 0;
-}
-
-/* ---- tracers ----------------------------------------------------------- */
-
-static struct host *join_host(const struct kronos_join *join, int32_t *tracer_id)
-{
-	struct kronos_host_config config = { .cpu_speed = join->cpu_speed };
-	struct host *host;
-
-	if (!join->standalone)
-		return host_find(join->host);
-	*tracer_id = join->tracer_id;
-	if (*tracer_id <= 0)
-		*tracer_id = (int32_t)engine.tracers_joined + 1;
-	snprintf(config.name, sizeof(config.name), "tracer-%d", *tracer_id);
-	if (host_find(config.name))
-		return NULL;
-	engine.tracers_joined++;
-	host = host_add(&config);
-	host->standalone = true;
-	return host;
-}
-
-static void on_join(void)
-{
-	struct kronos_join_reply *reply = &join_reply;
-	struct kronos_join join;
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	struct host *host;
-	int fd = accept4(engine.listener, NULL, NULL, SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	reply->result = -EPROTO;
-	reply->tracer_id = 0;
-	snprintf(reply->text, sizeof(reply->text), "not a tracer");
-	if (recv(fd, &join, sizeof(join), 0) == sizeof(join) &&
-	    !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) {
-		join.host[sizeof(join.host) - 1] = '\0';
-		host = join_host(&join, &reply->tracer_id);
-		if (!host) {
-			reply->result = -ENOENT;
-			if (join.standalone)
-				snprintf(reply->text, sizeof(reply->text),
-					 "there is a tracer with id %d already",
-					 reply->tracer_id);
-			else
-				snprintf(reply->text, sizeof(reply->text),
-					 "unknown host %s", join.host);
-		} else {
-			reply->result = task_seize(peer.pid, host);
-			snprintf(reply->text, sizeof(reply->text),
-				 "cannot trace process %d: %s", peer.pid,
-				 strerror(-reply->result));
-		}
-	}
-	if (send(fd, reply, sizeof(*reply), MSG_NOSIGNAL) < 0)
-		engine_warn("a tracer went away while it registered");
-	close(fd);
-}
-
-static bool pending(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	return poll(&poll_fd, 1, 0) > 0;
-}
-
-void engine_accept_tracers(void)
-{
-	while (pending(engine.listener))
-		on_join();
-}
-
-/* ---- requests ---------------------------------------------------------- */
-
-static int add_host(const struct kronos_host_config *config, char *text, size_t size)
-{
-	if (host_find(config->name)) {
-		snprintf(text, size, "there is a host %s already", config->name);
-		return -EEXIST;
-	}
-	if (!(config->cpu_speed > 0)) {
-		snprintf(text, size, "cpu_speed of %s must be above 0", config->name);
-		return -EINVAL;
-	}
-	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS) {
-		snprintf(text, size,
-			 "%s: no working instruction counter on this machine; fix: "
-			 "counter='cputime' or 'free'",
-			 config->name);
-		return -EOPNOTSUPP;
-	}
-	return (int)host_add(config)->id;
-}
-
-static int freeze(int64_t timeout_ms, char *text, size_t size)
-{
-	uint64_t start = tsc_now();
-
-	engine.interrupted = false;
-	while (engine.tracers_joined < engine.tracers_expected) {
-		if (timeout_ms >= 0 &&
-		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) >=
-			    timeout_ms * NSEC_PER_MSEC)
-			engine.interrupted = true;
-		if (engine.interrupted) {
-			snprintf(text, size, "%u of %u tracers have registered",
-				 engine.tracers_joined, engine.tracers_expected);
-			return -EAGAIN;
-		}
-		rounds_live(10);
-		engine_accept_tracers();
-	}
-	rounds_await_tracers();
-	rounds_freeze();
-	return (int)engine.tracers_joined;
-}
-
-static int64_t progress(const struct kronos_request *request, int fd, char *text,
-			size_t size)
-{
-	if (engine.live) {
-		snprintf(text, size, "not frozen: synchronize and freeze first");
-		return -EINVAL;
-	}
-	if (request->arg[0] <= 0 || request->arg[1] < 0) {
-		snprintf(text, size, request->arg[0] <= 0 ?
-					     "timestep must be above 0" :
-					     "number of rounds must not be negative");
-		return -EINVAL;
-	}
-	return rounds_progress(request->arg[0], request->arg[1], fd);
-}
-
-static int64_t clock_of(uint32_t id, char *text, size_t size)
-{
-	const struct host *host = host_get(id);
-
-	if (id && !host) {
-		snprintf(text, size, "unknown host %u", id);
-		return -ENOENT;
-	}
-	if (!engine.origin)
-		return 0;
-	return (host ? host_now(host) : engine.live ? rounds_live_now() : engine.now) -
-	       engine.origin;
-}
-
-static int64_t serve(struct kronos_request *request, const int *fds,
-		     struct kronos_reply *reply)
-{
-	struct host *host;
-	char *text = reply->text;
-	size_t size = sizeof(reply->text);
-
-	switch (request->op) {
-	case KRONOS_OP_ADD_HOST:
-		return add_host(&request->host, text, size);
-	case KRONOS_OP_KILL_HOST:
-		host = host_get(request->id);
-		if (!host)
-			return -ENOENT;
-		host_kill(host);
-		return 0;
-	case KRONOS_OP_ADD_LINK:
-		request->link.tap_fd[0] = fds[0];
-		request->link.tap_fd[1] = fds[1];
-		return link_add(&request->link, text, size);
-	case KRONOS_OP_SET_LINK:
-		return link_set(request->id, request->direction, &request->params);
-	case KRONOS_OP_LINK_STATS:
-		return link_stats(request->id, request->direction,
-				  &reply->link_stats);
-	case KRONOS_OP_ON_ABORT:
-		return on_abort(request->command);
-	case KRONOS_OP_FREEZE:
-		return freeze(request->arg[0], text, size);
-	case KRONOS_OP_THAW:
-		if (!engine.live)
-			rounds_thaw();
-		return 0;
-	case KRONOS_OP_PROGRESS:
-		return progress(request, request->has_fd ? fds[0] : -1, text, size);
-	case KRONOS_OP_CLOCK:
-		return clock_of(request->id, text, size);
-	case KRONOS_OP_STATS:
-		reply->stats = engine.stats;
-		reply->stats.hosts = engine.host_count;
-		reply->stats.tasks = task_count();
-		return 0;
-	case KRONOS_OP_STOP:
-		for (uint32_t i = 0; i < engine.host_count; i++)
-			host_kill(engine.hosts[i]);
-		unlink(socket_path);
-		return 0;
-	}
-	return -ENOSYS;
-}
-
-static void on_request(void)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct kronos_request request = { 0 };
-	struct kronos_reply reply = { 0 };
-	struct iovec iov = { &request, sizeof(request) };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	int fds[2] = { -1, -1 };
-	struct cmsghdr *header;
-	ssize_t size = recvmsg(KRONOS_CONTROL_FD, &message, MSG_CMSG_CLOEXEC);
-
-	if (size == 0)
-		engine_abort(); /* the orchestrator is gone */
-	if (size != sizeof(request))
-		return;
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-	if (request.op == KRONOS_OP_INITIALIZE)
-		reply.result = initialize(&request, reply.text, sizeof(reply.text));
-	else
-		reply.result = serve(&request, fds, &reply);
-	/* Links keep theirs. */
-	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0 &&
-		    (request.op != KRONOS_OP_ADD_LINK || reply.result < 0))
-			close(fds[i]);
-	if (send(KRONOS_CONTROL_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
-		engine_abort();
-	if (request.op == KRONOS_OP_STOP ||
-	    (request.op == KRONOS_OP_INITIALIZE && reply.result < 0))
-		_exit(0);
 }
 
 /* ---- main -------------------------------------------------------------- */
 
 int main(void)
 {
-	struct epoll_event event;
-
 	prctl(PR_SET_NAME, "kronos-engine");
 	close_range(KRONOS_CONTROL_FD + 1, ~0U, 0);
 	fcntl(KRONOS_CONTROL_FD, F_SETFD, FD_CLOEXEC);
@@ -617,17 +432,7 @@ int main(void)
 		engine_warn("kronos-engine is started by libkronos, not by hand");
 		return 2;
 	}
-	on_request(); /* initialize */
-	for (;;) {
-		if (engine.live)
-			rounds_live(-1);
-		else
-			epoll_wait(engine.epoll, &event, 1, -1);
-		eventfd_clear(engine.inbox_event);
-		task_drain();
-		link_read_all();
-		engine_accept_tracers();
-		if (pending(KRONOS_CONTROL_FD))
-			on_request();
-	}
+	requests_initialize();
+	for (;;)
+		requests_serve();
 }

@@ -1,32 +1,93 @@
 // SPDX-License-Identifier: MIT
 /*
- * Rounds. A round is a window [now, now + timestep): the host that can act at
- * the earliest virtual time acts first, until none can act in the window; then
- * all clocks are equal and everything stands still. Windows in which nobody can
- * act are passed over in one step.
+ * Rounds. A round is a window [now, now + timestep): in each worker the host
+ * that can act at the earliest virtual time acts first, until none can act in
+ * the window; then all clocks are equal and everything stands still. Windows
+ * in which nobody can act are passed over in one step.
+ *
+ * Workers meet at the end of each window. There is no master: the last to
+ * arrive conducts, which means to choose what comes next and who takes part
+ * in it. A worker whose hosts have nothing to do sleeps meanwhile, so that one
+ * busy worker goes from window to window by itself.
  *
  * Before the freeze and after a thaw there are no windows: what is due in real
- * time is done, and the worker sleeps.
+ * time is done, and the workers sleep.
  */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine.h"
 
-int64_t rounds_live_now(void)
+/* A worker that has to wait looks so long for its next turn before it sleeps. */
+#define SPIN (30 * NSEC_PER_USEC)
+
+enum phase {
+	PHASE_WINDOW, /* workers run their hosts until the window's end */
+	PHASE_TCP,    /* they ask for the timers of their hosts' TCP */
+	PHASE_WAIT,   /* for something from outside, or for real time to pass */
+	PHASE_OVER,
+};
+
+/* What workers share. Everything but the atomic members is under the lock. */
+struct conductor {
+	pthread_mutex_t lock;
+	_Atomic enum phase phase;
+	_Atomic int64_t now; /* start of the window */
+	int64_t end;
+	int64_t timestep;
+	int64_t rounds, done, skipped;
+	_Atomic uint32_t window; /* its number */
+	_Atomic uint32_t running; /* workers that take part and have not finished */
+	_Atomic bool interrupted;
+	bool tcp_asked;
+	_Atomic bool paced;  /* PHASE_WAIT: time goes on at real time's pace */
+	uint64_t paced_tsc;  /* since then */
+	int64_t paced_max;   /* at most so far, in ns */
+	int64_t paced_carry; /* of a window that has begun to pass */
+	struct {
+		_Atomic uint32_t turn; /* number of the last window it is part of */
+		_Atomic int64_t incoming; /* earliest arrival from other workers */
+		int64_t next;		  /* when its hosts can act */
+		bool tcp_seen, tcp_pending;
+		int wake;
+	} worker[WORKERS_MAX];
+};
+
+static struct conductor *conductor;
+static uint32_t turn_taken;
+static int wake_fd = -1; /* until_fd of the progress */
+static bool timekeeper;	 /* this worker ends the wait when its time has passed */
+
+void rounds_init(void)
 {
-	return engine.live_base +
-	       fixed_mul(tsc_now() - engine.live_tsc, engine.ns_per_tsc);
+	pthread_mutexattr_t attributes;
+
+	conductor = mmap(NULL, sizeof(*conductor), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	engine_assert(conductor != MAP_FAILED);
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&conductor->lock, &attributes);
+	for (uint32_t i = 0; i < engine.workers; i++) {
+		conductor->worker[i].incoming = HEAP_NEVER;
+		conductor->worker[i].wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		engine_assert(conductor->worker[i].wake >= 0);
+	}
+	engine.wake = conductor->worker[0].wake;
 }
 
-static void start_live_clock(void)
+int rounds_wake_fd(uint32_t worker)
 {
-	engine.live_base = engine.now;
-	engine.live_tsc = tsc_now();
+	return conductor->worker[worker].wake;
 }
 
 static struct host *first_host(void)
@@ -36,7 +97,53 @@ static struct host *first_host(void)
 	return node ? container_of(node, struct host, key) : NULL;
 }
 
+/* ---- interrupts -------------------------------------------------------- */
+
+void rounds_interrupt(void)
+{
+	conductor->interrupted = true;
+	eventfd_signal(engine.wake);
+}
+
+void rounds_clear_interrupt(void)
+{
+	conductor->interrupted = false;
+}
+
+bool rounds_interrupted(void)
+{
+	return conductor->interrupted;
+}
+
 /* ---- real time --------------------------------------------------------- */
+
+static int64_t ns_since(uint64_t tsc)
+{
+	return fixed_mul(tsc_now() - tsc, engine.ns_per_tsc);
+}
+
+int64_t rounds_live_now(void)
+{
+	return engine.live_base + ns_since(engine.live_tsc);
+}
+
+int64_t rounds_stamp(const struct host *host)
+{
+	if (conductor->paced && !engine.live)
+		return conductor->now + ns_since(conductor->paced_tsc);
+	return host_now(host);
+}
+
+int64_t rounds_now(bool *running)
+{
+	*running = conductor->running > 0;
+	return conductor->now;
+}
+
+uint32_t rounds_window(void)
+{
+	return conductor->window;
+}
 
 /* Something may have happened outside: tracers, stops, frames. Returns true if so. */
 static bool look_outside(void)
@@ -48,50 +155,53 @@ static bool look_outside(void)
 	return link_read_all() || engine.stats.stops != stops;
 }
 
-/* Sleeps in real time until something happens outside, at most so many ms. */
-static void sleep_outside(int timeout_ms)
+/* Sleeps in real time until something happens outside, at most so many ns. */
+static void sleep_outside(int64_t ns)
 {
+	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 	struct epoll_event event;
 
 	engine.worker_sleeps = true;
-	if (!look_outside())
-		epoll_wait(engine.epoll, &event, 1, timeout_ms);
+	if (!link_inbox())
+		epoll_pwait2(engine.epoll, &event, 1, ns < 0 ? NULL : &timeout, NULL);
 	engine.worker_sleeps = false;
-	eventfd_clear(engine.inbox_event);
-	look_outside();
+	eventfd_clear(engine.wake);
 }
 
 void rounds_live(int timeout_ms)
 {
 	int64_t now = rounds_live_now();
+	int64_t left = timeout_ms * NSEC_PER_MSEC;
 	struct host *host;
-	int64_t left;
 
 	engine.now = now;
+	wire_receive(0);
 	look_outside();
+	wire_flush();
 	host = first_host();
 	if (host && host->key.time <= now) {
 		host_run(host, now);
 		return;
 	}
-	if (host) {
-		left = (host->key.time - now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC;
-		if (timeout_ms < 0 || left < timeout_ms)
-			timeout_ms = left > 1000 ? 1000 : (int)left;
-	}
-	sleep_outside(timeout_ms);
+	if (host && (left < 0 || host->key.time - now < left))
+		left = host->key.time - now;
+	sleep_outside(left);
+	look_outside();
 }
 
 void rounds_await_tracers(void)
 {
 	uint64_t start = tsc_now();
 
-	while (engine.joining && !engine.interrupted &&
-	       fixed_mul(tsc_now() - start, engine.ns_per_tsc) < NSEC_PER_SEC)
-		sleep_outside(10);
+	look_outside();
+	while (engine.joining && !rounds_interrupted() &&
+	       ns_since(start) < NSEC_PER_SEC) {
+		sleep_outside(10 * NSEC_PER_MSEC);
+		look_outside();
+	}
 }
 
-void rounds_freeze(void)
+int64_t rounds_freeze_time(void)
 {
 	int64_t now = rounds_live_now();
 
@@ -104,27 +214,33 @@ void rounds_freeze(void)
 	 */
 	if (!engine.origin)
 		now = (now / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
-	engine.now = now;
+	return now;
+}
+
+void rounds_freeze(int64_t time)
+{
+	engine.now = time;
 	engine.live = false;
 	if (!engine.origin) {
-		engine.origin = now;
+		engine.origin = time;
 		link_restart_random();
 		if (engine.epoch >= 0)
-			engine.realtime = engine.epoch - now;
+			engine.realtime = engine.epoch - time;
 	}
 	for (uint32_t i = 0; i < engine.host_count; i++) {
-		engine.hosts[i]->clock = now;
+		engine.hosts[i]->clock = time;
 		host_changed(engine.hosts[i]);
 	}
 }
 
-void rounds_thaw(void)
+void rounds_thaw(uint64_t tsc)
 {
-	start_live_clock();
+	engine.live_base = engine.now;
+	engine.live_tsc = tsc;
 	engine.live = true;
 }
 
-/* ---- windows ----------------------------------------------------------- */
+/* ---- conducting: under the lock, by one worker at a time --------------- */
 
 static bool readable(int fd)
 {
@@ -134,85 +250,292 @@ static bool readable(int fd)
 	return fd >= 0 && poll(&poll_fd, 1, 0) > 0;
 }
 
+void rounds_announce(uint32_t worker, int64_t time)
+{
+	_Atomic int64_t *incoming = &conductor->worker[worker].incoming;
+	int64_t known = *incoming;
+
+	while (time < known &&
+	       !atomic_compare_exchange_weak(incoming, &known, time))
+		;
+	if (engine.live)
+		eventfd_signal(conductor->worker[worker].wake);
+}
+
+static int64_t next_of(uint32_t worker)
+{
+	int64_t incoming = conductor->worker[worker].incoming;
+	int64_t next = conductor->worker[worker].next;
+
+	return incoming < next ? incoming : next;
+}
+
+static int64_t next_of_all(void)
+{
+	int64_t next = HEAP_NEVER;
+
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (next_of(i) < next)
+			next = next_of(i);
+	return next;
+}
+
+/* What the others are to know of this worker. */
+static void publish(void)
+{
+	conductor->worker[engine.worker].next = heap_time(&engine.active);
+	conductor->worker[engine.worker].tcp_seen = engine.tcp_seen;
+}
+
+static void wake_others(void)
+{
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (i != engine.worker)
+			eventfd_signal(conductor->worker[i].wake);
+}
+
+static void enter_phase(enum phase phase)
+{
+	conductor->phase = phase;
+	if (phase == PHASE_OVER)
+		wake_others();
+}
+
+static void open_turn(enum phase phase, bool (*takes_part)(uint32_t worker))
+{
+	uint32_t number = conductor->window + 1;
+	uint32_t count = 0;
+	bool part[WORKERS_MAX];
+
+	for (uint32_t i = 0; i < engine.workers; i++) {
+		part[i] = takes_part(i);
+		count += part[i];
+	}
+	conductor->window = number;
+	conductor->running = count;
+	conductor->phase = phase;
+	for (uint32_t i = 0; i < engine.workers; i++) {
+		if (!part[i])
+			continue;
+		conductor->worker[i].turn = number;
+		if (i != engine.worker)
+			eventfd_signal(conductor->worker[i].wake);
+	}
+}
+
+static bool acts_in_window(uint32_t worker)
+{
+	return next_of(worker) < conductor->end;
+}
+
+static bool has_tcp(uint32_t worker)
+{
+	conductor->worker[worker].tcp_pending = false;
+	return conductor->worker[worker].tcp_seen;
+}
+
+static bool any_tcp(bool pending)
+{
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (pending ? conductor->worker[i].tcp_pending :
+			      conductor->worker[i].tcp_seen)
+			return true;
+	return false;
+}
+
+static void pass(int64_t windows)
+{
+	conductor->now += windows * conductor->timestep;
+	conductor->done += windows;
+	conductor->skipped += windows;
+	engine.now = conductor->now;
+}
+
+/* Nobody has anything to do: until something happens, at most so many ns. */
+static void begin_wait(int64_t pace_ns)
+{
+	conductor->paced_tsc = tsc_now();
+	conductor->paced_max = pace_ns;
+	conductor->paced = pace_ns > 0;
+	timekeeper = true;
+	enter_phase(PHASE_WAIT);
+}
+
+static void end_wait(void)
+{
+	int64_t passed = ns_since(conductor->paced_tsc) + conductor->paced_carry;
+
+	if (!conductor->paced)
+		return;
+	conductor->paced = false;
+	if (passed > conductor->paced_max)
+		passed = conductor->paced_max;
+	conductor->paced_carry = passed % conductor->timestep;
+	pass(passed / conductor->timestep);
+}
+
+/* Chooses what comes next. Nobody is in a window. */
+static void conduct(void)
+{
+	int64_t next, idle;
+
+	for (;;) {
+		if (conductor->done >= conductor->rounds ||
+		    conductor->interrupted || readable(wake_fd)) {
+			enter_phase(PHASE_OVER);
+			return;
+		}
+		conductor->end = conductor->now + conductor->timestep;
+		if (next_of_all() < conductor->end) {
+			conductor->tcp_asked = false;
+			open_turn(PHASE_WINDOW, acts_in_window);
+			return;
+		}
+		task_await_exits();
+		if (look_outside()) {
+			publish();
+			continue;
+		}
+		next = next_of_all();
+		if (next == HEAP_NEVER && wake_fd >= 0) {
+			begin_wait(-1);
+			return;
+		}
+		idle = conductor->rounds - conductor->done;
+		if (next != HEAP_NEVER &&
+		    (next - conductor->now) / conductor->timestep < idle)
+			idle = (next - conductor->now) / conductor->timestep;
+		if (!conductor->tcp_asked && any_tcp(false)) {
+			conductor->tcp_asked = true;
+			open_turn(PHASE_TCP, has_tcp);
+			return;
+		}
+		if (conductor->tcp_asked && any_tcp(true)) {
+			conductor->tcp_asked = false;
+			begin_wait(idle * conductor->timestep);
+			return;
+		}
+		pass(idle);
+	}
+}
+
+/* ---- a worker's part --------------------------------------------------- */
+
+static void arrive(void)
+{
+	wire_flush();
+	pthread_mutex_lock(&conductor->lock);
+	publish();
+	if (--conductor->running == 0) {
+		if (conductor->phase == PHASE_WINDOW) {
+			conductor->now = conductor->end;
+			conductor->done++;
+		}
+		engine.now = conductor->now;
+		conduct();
+	}
+	pthread_mutex_unlock(&conductor->lock);
+}
+
+static bool called(void)
+{
+	return conductor->worker[engine.worker].turn != turn_taken ||
+	       conductor->phase == PHASE_OVER;
+}
+
+/* Something may have happened outside while this worker had nothing to do. */
+static void look_around(void)
+{
+	pthread_mutex_lock(&conductor->lock);
+	if (!called()) {
+		if (conductor->phase == PHASE_WAIT)
+			end_wait();
+		engine.now = conductor->now;
+		look_outside();
+		wire_flush();
+		publish();
+		if (conductor->phase == PHASE_WAIT)
+			conduct();
+	}
+	pthread_mutex_unlock(&conductor->lock);
+}
+
+/* How long this worker may sleep; < 0: until it is woken. */
+static int64_t wait_left(void)
+{
+	int64_t left;
+
+	if (!timekeeper || !conductor->paced)
+		return -1;
+	timekeeper = false;
+	left = conductor->paced_max - ns_since(conductor->paced_tsc);
+	return left > 0 ? left : 0;
+}
+
+/* Returns false when the progress is over. */
+static bool await_turn(void)
+{
+	uint64_t start = tsc_now();
+
+	while (!called() && conductor->phase != PHASE_WAIT && ns_since(start) < SPIN)
+		__builtin_ia32_pause();
+	while (!called()) {
+		sleep_outside(wait_left());
+		look_around();
+	}
+	timekeeper = false;
+	engine.now = conductor->now;
+	if (conductor->worker[engine.worker].turn == turn_taken)
+		return false;
+	turn_taken = conductor->worker[engine.worker].turn;
+	return true;
+}
+
 static void run_window(int64_t end)
 {
+	/* Before the look at the wires: what is announced after it stays known. */
+	conductor->worker[engine.worker].incoming = HEAP_NEVER;
+	wire_receive(turn_taken);
 	engine.window_end = end;
-	while (heap_time(&engine.active) < end && !engine.interrupted)
+	while (heap_time(&engine.active) < end && !rounds_interrupted())
 		host_run(first_host(), end);
 }
 
-/*
- * Waits in real time for `ns` or something from outside, while the kernel's
- * timers run. Returns the whole windows that have passed.
- */
-static int64_t pace_windows(int64_t timestep, int64_t ns)
-{
-	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-	static int64_t carried; /* of a window that has begun to pass */
-	struct epoll_event event;
-	int64_t passed;
-
-	start_live_clock();
-	engine.paced = engine.worker_sleeps = true;
-	epoll_pwait2(engine.epoll, &event, 1, &timeout, NULL);
-	engine.paced = engine.worker_sleeps = false;
-	eventfd_clear(engine.inbox_event);
-	passed = rounds_live_now() - engine.now + carried;
-	if (passed > ns)
-		passed = ns;
-	carried = passed % timestep;
-	return passed / timestep;
-}
-
-/*
- * Passes over windows in which nobody can act, at most `most` of them.
- * Returns their number; 0 if there is something to do after all.
- */
-static int64_t skip_windows(int64_t timestep, int64_t most)
-{
-	int64_t next, rounds = most;
-
-	task_await_exits();
-	if (look_outside())
-		return 0;
-	next = heap_time(&engine.active);
-	if (next != HEAP_NEVER && (next - engine.now) / timestep < most)
-		rounds = (next - engine.now) / timestep;
-	if (rounds && tcp_pending())
-		rounds = pace_windows(timestep, rounds * timestep);
-	engine.now += rounds * timestep;
-	engine.stats.rounds_skipped += (uint64_t)rounds;
-	return rounds;
-}
-
-int64_t rounds_progress(int64_t timestep, int64_t num_rounds, int until_fd)
+void rounds_prepare(int64_t timestep, int64_t num_rounds)
 {
 	int64_t limit = (HEAP_NEVER / 2 - engine.now) / timestep;
-	int64_t done = 0, end;
 
-	if (num_rounds > limit)
-		num_rounds = limit;
-	engine.interrupted = false;
+	conductor->now = engine.now;
+	conductor->timestep = timestep;
+	conductor->rounds = num_rounds < limit ? num_rounds : limit;
+	conductor->done = conductor->skipped = 0;
+	conductor->interrupted = conductor->tcp_asked = false;
+	conductor->running = engine.workers;
+	conductor->phase = PHASE_TCP; /* as if all were in one: each arrives */
+}
+
+int64_t rounds_progress(int until_fd)
+{
+	wake_fd = until_fd;
 	engine.progressing = true;
 	rounds_await_tracers();
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_ADD, until_fd,
 			  &(struct epoll_event){ .events = EPOLLIN });
-	while (done < num_rounds && !engine.interrupted && !readable(until_fd)) {
-		end = engine.now + timestep;
-		if (heap_time(&engine.active) < end) {
-			run_window(end);
-			engine.now = end;
-			done++;
-		} else if (until_fd >= 0 && heap_time(&engine.active) == HEAP_NEVER) {
-			sleep_outside(-1);
-		} else {
-			done += skip_windows(timestep, num_rounds - done);
-		}
+	arrive();
+	while (await_turn()) {
+		if (conductor->phase == PHASE_WINDOW)
+			run_window(conductor->end);
+		else
+			conductor->worker[engine.worker].tcp_pending = tcp_pending();
+		arrive();
 	}
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_DEL, until_fd, NULL);
 	engine.progressing = false;
-	engine.stats.rounds += (uint64_t)done;
-	return done;
+	if (engine.worker == 0) {
+		engine.stats.rounds += (uint64_t)conductor->done;
+		engine.stats.rounds_skipped += (uint64_t)conductor->skipped;
+	}
+	return conductor->done;
 }

@@ -115,13 +115,16 @@ static bool ask(struct mnl_socket *socket, uint8_t family)
 
 bool tcp_pending(void)
 {
+	engine.tcp_seen = false;
 	for (uint32_t i = 0; i < engine.host_count; i++) {
 		struct host *host = engine.hosts[i];
 
 		if (!host->tcp_seen || !host->diag)
 			continue;
-		if (ask(host->diag, AF_INET) || ask(host->diag, AF_INET6))
+		if (ask(host->diag, AF_INET) || ask(host->diag, AF_INET6)) {
+			engine.tcp_seen = true;
 			return true;
+		}
 		host->tcp_seen = false; /* until its next frame */
 	}
 	return false;

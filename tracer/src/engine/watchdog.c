@@ -102,12 +102,14 @@ static void on_ticker(void)
 	static uint64_t last_slices;
 	static int seconds;
 	uint64_t expirations;
+	bool running;
+	int64_t now = rounds_now(&running);
 	char name[32];
 
 	if (read(ticker, &expirations, sizeof(expirations)) < 0)
 		return;
-	if (!engine.progressing || engine.now != last_now) {
-		last_now = engine.now;
+	if (!engine.progressing || now != last_now) {
+		last_now = now;
 		last_slices = engine.stats.slices;
 		seconds = 0;
 		return;
@@ -119,12 +121,12 @@ static void on_ticker(void)
 		task_name(engine.slice.task->tid, name, sizeof(name));
 		engine_warn("virtual time has stood at %.6f s for %d s: waiting for "
 			    "%s, process %d (%s), which computes",
-			    (double)(engine.now - engine.origin) / 1e9, seconds,
+			    (double)(now - engine.origin) / 1e9, seconds,
 			    engine.slice.host->name,
 			    engine.slice.task->process->pid, name);
-	} else {
+	} else if (engine.worker == 0 && (engine.workers == 1 || !running)) {
 		engine_warn("virtual time has stood at %.6f s for %d s: %s",
-			    (double)(engine.now - engine.origin) / 1e9, seconds,
+			    (double)(now - engine.origin) / 1e9, seconds,
 			    engine.stats.slices == last_slices ?
 				    "every process waits for something from outside" :
 				    "the instant processes keep each other busy");
@@ -141,12 +143,18 @@ static void add(int fd, uint32_t events, void *tag)
 		engine_bug(__FILE__, __LINE__, "epoll_ctl");
 }
 
+void watchdog_watch_control(int fd)
+{
+	/* Requests are the worker's to read. */
+	add(fd, EPOLLRDHUP | EPOLLHUP, &control_tag);
+}
+
 void watchdog_watch_tap(int fd, void *port)
 {
 	add(fd, EPOLLIN, port);
 }
 
-void watchdog_forget_tap(int fd)
+void watchdog_forget(int fd)
 {
 	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
 }
@@ -186,8 +194,7 @@ void watchdog_start(void)
 	engine_assert(epoll >= 0 && timer >= 0 && ticker >= 0);
 	add(timer, EPOLLIN, &timer_tag);
 	add(ticker, EPOLLIN, &ticker_tag);
-	/* Only its end: requests are the worker's to read. */
-	add(KRONOS_CONTROL_FD, EPOLLRDHUP | EPOLLHUP, &control_tag);
+	watchdog_watch_control(KRONOS_CONTROL_FD);
 	timerfd_settime(ticker, 0, &second, NULL);
 	engine_assert(!pthread_create(&thread, NULL, watchdog, NULL));
 	engine_assert(!pthread_setschedparam(thread, SCHED_FIFO, &param));

@@ -225,6 +225,7 @@ int kronos_initialize(struct kronos **out, const struct kronos_config *config)
 	request.init.seed = config->seed;
 	request.init.epoch_ns = config->epoch_ns;
 	request.init.cpu = config->cpu;
+	request.init.cpus = config->cpus;
 	memcpy(request.init.socket_path, k->socket, sizeof(k->socket));
 	result = (int)call(k, &request, NULL, 0, &reply);
 	if (result)

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the engine is asked for: by tracers, to make them dilated processes; by
+ * the orchestrator, or by the first worker in its name, everything else.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+
+#include "engine.h"
+
+/* ---- tracers ----------------------------------------------------------- */
+
+static struct kronos_join_reply join_reply; /* with the filter in it */
+
+/* A tracer's own host, which the other workers are to know of. */
+static int add_tracer_host(const char *name, double cpu_speed)
+{
+	struct kronos_request request = { .op = KRONOS_OP_ADD_TRACER };
+	struct kronos_reply reply = { 0 };
+	static const int no_fds[2] = { -1, -1 };
+
+	request.host.cpu_speed = cpu_speed;
+	memcpy(request.host.name, name, sizeof(request.host.name));
+	if (workers_concern(request.op)) {
+		if (engine.progressing) /* they do not listen now */
+			return -EBUSY;
+		workers_send(&request, no_fds);
+	}
+	host_add(&request.host)->standalone = true;
+	if (workers_concern(request.op))
+		workers_await(&request, &reply);
+	return 0;
+}
+
+/* Gives a standalone tracer its id and its host; NULL or what is wrong. */
+static const char *join_standalone(struct kronos_join *join)
+{
+	static char why[KRONOS_ERROR_MAX];
+
+	if (join->tracer_id <= 0)
+		join->tracer_id = (int32_t)engine.tracers_joined + 1;
+	snprintf(join->host, sizeof(join->host), "tracer-%d", join->tracer_id);
+	if (host_find(join->host)) {
+		snprintf(why, sizeof(why), "there is a tracer with id %d already",
+			 join->tracer_id);
+		return why;
+	}
+	if (add_tracer_host(join->host, join->cpu_speed))
+		return "rounds are being run; fix: start tracers before or between";
+	engine.tracers_joined++;
+	return NULL;
+}
+
+static void answer_tracer(int fd, int32_t id, int result, const char *text)
+{
+	if (!join_reply.filter_len)
+		join_reply.filter_len = (uint32_t)timed_filter(
+			(struct sock_filter *)(void *)join_reply.filter,
+			KRONOS_FILTER_MAX);
+	join_reply.result = result;
+	join_reply.tracer_id = id;
+	snprintf(join_reply.text, sizeof(join_reply.text), "%s", text);
+	if (send(fd, &join_reply, sizeof(join_reply), MSG_NOSIGNAL) < 0)
+		engine_warn("a tracer went away while it registered");
+	close(fd);
+}
+
+static void seize_tracer(int fd, const struct kronos_join *join, struct host *host)
+{
+	char text[KRONOS_ERROR_MAX] = "";
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof(peer);
+	int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) ?
+			     -errno :
+			     task_seize(peer.pid, host);
+
+	if (result)
+		snprintf(text, sizeof(text), "cannot trace process %d: %s", peer.pid,
+			 strerror(-result));
+	answer_tracer(fd, join->tracer_id, result, text);
+}
+
+static void on_tracer(int fd)
+{
+	const char *wrong = NULL;
+	char text[KRONOS_ERROR_MAX];
+	struct kronos_join join;
+	struct host *host;
+
+	if (recv(fd, &join, sizeof(join), 0) != sizeof(join)) {
+		answer_tracer(fd, 0, -EPROTO, "not a tracer");
+		return;
+	}
+	join.host[sizeof(join.host) - 1] = '\0';
+	if (join.standalone)
+		wrong = join_standalone(&join);
+	host = host_find(join.host);
+	if (!host) {
+		snprintf(text, sizeof(text), "unknown host %s", join.host);
+		wrong = text;
+	}
+	if (wrong)
+		answer_tracer(fd, join.tracer_id, -ENOENT, wrong);
+	else if (host->remote)
+		workers_send_join(host->worker, &join, fd);
+	else
+		seize_tracer(fd, &join, host);
+}
+
+static bool pending(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+void engine_accept_tracers(void)
+{
+	struct kronos_join join;
+	int fd;
+
+	if (engine.worker > 0) {
+		while (workers_take_join(&join, &fd))
+			seize_tracer(fd, &join, host_find(join.host));
+		return;
+	}
+	while (pending(engine.listener)) {
+		fd = accept4(engine.listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0)
+			on_tracer(fd);
+	}
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
+static int add_host(const struct kronos_host_config *config, char *text, size_t size)
+{
+	if (host_find(config->name)) {
+		snprintf(text, size, "there is a host %s already", config->name);
+		return -EEXIST;
+	}
+	if (!(config->cpu_speed > 0)) {
+		snprintf(text, size, "cpu_speed of %s must be above 0", config->name);
+		return -EINVAL;
+	}
+	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS) {
+		snprintf(text, size,
+			 "%s: no working instruction counter on this machine; fix: "
+			 "counter='cputime' or 'free'",
+			 config->name);
+		return -EOPNOTSUPP;
+	}
+	return (int)host_add(config)->id;
+}
+
+/* Waits in real time for the tracers that are expected. */
+static int await_expected(int64_t timeout_ms, char *text, size_t size)
+{
+	uint64_t start = tsc_now();
+
+	rounds_clear_interrupt();
+	while (engine.tracers_joined < engine.tracers_expected) {
+		if (timeout_ms >= 0 &&
+		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) >=
+			    timeout_ms * NSEC_PER_MSEC)
+			rounds_interrupt();
+		if (rounds_interrupted()) {
+			snprintf(text, size, "%u of %u tracers have registered",
+				 engine.tracers_joined, engine.tracers_expected);
+			return -EAGAIN;
+		}
+		rounds_live(10);
+		engine_accept_tracers();
+	}
+	return 0;
+}
+
+static int check_progress(const struct kronos_request *request, char *text, size_t size)
+{
+	const char *wrong = engine.live ? "not frozen: synchronize and freeze first" :
+			    request->arg[0] <= 0 ? "timestep must be above 0" :
+			    request->arg[1] < 0 ?
+						 "number of rounds must not be negative" :
+						 NULL;
+
+	if (wrong)
+		snprintf(text, size, "%s", wrong);
+	return wrong ? -EINVAL : 0;
+}
+
+/*
+ * What the first worker does before all of them serve a request: looks whether
+ * it can be served, and decides what must be the same everywhere.
+ */
+static int prepare(struct kronos_request *request, char *text, size_t size)
+{
+	int result;
+
+	switch (request->op) {
+	case KRONOS_OP_FREEZE:
+		result = await_expected(request->arg[0], text, size);
+		if (result)
+			return result;
+		rounds_await_tracers();
+		request->arg[1] = rounds_freeze_time();
+		return 0;
+	case KRONOS_OP_THAW:
+		request->arg[1] = (int64_t)tsc_now();
+		return 0;
+	case KRONOS_OP_PROGRESS:
+		result = check_progress(request, text, size);
+		if (result)
+			return result;
+		engine_accept_tracers();
+		rounds_prepare(request->arg[0], request->arg[1]);
+		return 0;
+	}
+	return 0;
+}
+
+static int64_t clock_of(uint32_t id, char *text, size_t size)
+{
+	const struct host *host = host_get(id);
+
+	if (id && !host) {
+		snprintf(text, size, "unknown host %u", id);
+		return -ENOENT;
+	}
+	if (!engine.origin)
+		return 0;
+	return (host ? host_now(host) : engine.live ? rounds_live_now() : engine.now) -
+	       engine.origin;
+}
+
+static int64_t serve(struct kronos_request *request, const int *fds,
+		     struct kronos_reply *reply)
+{
+	struct host *host;
+	char *text = reply->text;
+	size_t size = sizeof(reply->text);
+
+	switch (request->op) {
+	case KRONOS_OP_ADD_HOST:
+		return add_host(&request->host, text, size);
+	case KRONOS_OP_ADD_TRACER:
+		host_add(&request->host)->standalone = true;
+		return 0;
+	case KRONOS_OP_KILL_HOST:
+		host = host_get(request->id);
+		if (!host)
+			return -ENOENT;
+		host_kill(host);
+		return 0;
+	case KRONOS_OP_ADD_LINK:
+		request->link.tap_fd[0] = fds[0];
+		request->link.tap_fd[1] = fds[1];
+		return link_add(&request->link, text, size);
+	case KRONOS_OP_SET_LINK:
+		return link_set(request->id, request->direction, &request->params);
+	case KRONOS_OP_LINK_STATS:
+		return link_stats(request->id, request->direction,
+				  &reply->link_stats);
+	case KRONOS_OP_ON_ABORT:
+		return engine_on_abort(request->command);
+	case KRONOS_OP_FREEZE:
+		rounds_await_tracers();
+		rounds_freeze(request->arg[1]);
+		return engine.tracers_joined;
+	case KRONOS_OP_THAW:
+		if (!engine.live)
+			rounds_thaw((uint64_t)request->arg[1]);
+		return 0;
+	case KRONOS_OP_PROGRESS:
+		return rounds_progress(request->has_fd ? fds[0] : -1);
+	case KRONOS_OP_CLOCK:
+		return clock_of(request->id, text, size);
+	case KRONOS_OP_STATS:
+		reply->stats = engine.stats;
+		reply->stats.hosts = engine.host_count;
+		reply->stats.tasks = task_count();
+		return 0;
+	case KRONOS_OP_STOP:
+		for (uint32_t i = 0; i < engine.host_count; i++)
+			host_kill(engine.hosts[i]);
+		return 0;
+	}
+	return -ENOSYS;
+}
+
+/* The other workers end with the first one. */
+static void requests_end(void)
+{
+	if (engine.worker == 0)
+		_exit(0);
+}
+
+/* As the first worker, together with the others if they are concerned. */
+static int64_t lead(struct kronos_request *request, const int *fds,
+		    struct kronos_reply *reply)
+{
+	bool together = workers_concern(request->op);
+	int64_t result = prepare(request, reply->text, sizeof(reply->text));
+
+	if (result < 0)
+		return result;
+	if (together)
+		workers_send(request, fds);
+	result = serve(request, fds, reply);
+	if (together)
+		workers_await(request, reply);
+	if (request->op == KRONOS_OP_STOP) {
+		workers_stop();
+		engine_remove_socket();
+	}
+	return result;
+}
+
+static void take_request(void)
+{
+	struct kronos_request request;
+	struct kronos_reply reply = { 0 };
+	int fds[2];
+	ssize_t size = receive_with_fds(KRONOS_CONTROL_FD, &request, sizeof(request),
+					fds, 0);
+
+	if (size == 0)
+		engine_abort(); /* the orchestrator is gone, or the first worker */
+	if (size != sizeof(request))
+		return;
+	if (request.op == KRONOS_OP_INITIALIZE)
+		reply.result = engine_initialize(&request, reply.text,
+						 sizeof(reply.text));
+	else if (engine.worker == 0)
+		reply.result = lead(&request, fds, &reply);
+	else
+		reply.result = serve(&request, fds, &reply);
+	/* Links keep theirs. */
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0 &&
+		    (request.op != KRONOS_OP_ADD_LINK || reply.result < 0))
+			close(fds[i]);
+	if (send(KRONOS_CONTROL_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
+		engine_abort();
+	if (request.op == KRONOS_OP_STOP ||
+	    (request.op == KRONOS_OP_INITIALIZE && reply.result < 0))
+		requests_end();
+}
+
+void requests_initialize(void)
+{
+	take_request();
+}
+
+void requests_serve(void)
+{
+	struct epoll_event event;
+
+	if (engine.live)
+		rounds_live(-1);
+	else
+		epoll_wait(engine.epoll, &event, 1, -1);
+	eventfd_clear(engine.wake);
+	task_drain();
+	link_read_all();
+	wire_flush();
+	engine_accept_tracers();
+	if (pending(KRONOS_CONTROL_FD))
+		take_request();
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The engine on several CPUs: the first process starts one more for each of
+ * the others. It passes on the orchestrator's requests, so that all know the
+ * same hosts and links by the same ids, and the tracers that belong to others.
+ * If one of them ends, all do.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+static struct {
+	int control; /* requests and replies */
+	int joins;   /* tracers */
+	pid_t pid;
+} peers[WORKERS_MAX];
+
+/* ---- messages with descriptors ----------------------------------------- */
+
+static bool send_with_fds(int socket, const void *data, size_t size, const int *fds,
+			  size_t count)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)data, size };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (count) {
+		message.msg_control = &control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		control.header = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(count * sizeof(int)),
+		};
+		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
+	}
+	return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+ssize_t receive_with_fds(int socket, void *data, size_t size, int fds[2], int flags)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov = { data, size };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
+	struct cmsghdr *header;
+
+	fds[0] = fds[1] = -1;
+	if (received <= 0)
+		return received;
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+	return received;
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static _Noreturn void become_worker(uint32_t number, int cpu, int control, int joins,
+				    void (*serve)(void))
+{
+	cpu_set_t cpus;
+
+	engine.worker = number;
+	engine.cpu = cpu;
+	engine.wake = rounds_wake_fd(number);
+	engine.listener = joins;
+	CPU_ZERO(&cpus);
+	CPU_SET((unsigned int)cpu, &cpus);
+	engine_assert(!sched_setaffinity(0, sizeof(cpus), &cpus));
+	/* The control socket's end is noticed there as the orchestrator's is. */
+	engine_assert(dup3(control, KRONOS_CONTROL_FD, O_CLOEXEC) >= 0);
+	close(control);
+	for (uint32_t i = 1; i < number; i++) {
+		close(peers[i].control);
+		close(peers[i].joins);
+	}
+	serve();
+	_exit(0);
+}
+
+void workers_start(const int *cpus, void (*serve)(void))
+{
+	int control[2], joins[2];
+	pid_t child;
+
+	for (uint32_t i = 1; i < engine.workers; i++) {
+		engine_assert(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+					  control));
+		engine_assert(!socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+					  joins));
+		child = fork();
+		engine_assert(child >= 0);
+		if (child == 0) {
+			close(control[0]);
+			close(joins[0]);
+			become_worker(i, cpus[i], control[1], joins[1], serve);
+		}
+		close(control[1]);
+		close(joins[1]);
+		peers[i].control = control[0];
+		peers[i].joins = joins[0];
+		peers[i].pid = child;
+	}
+}
+
+void workers_watch(void)
+{
+	for (uint32_t i = 1; engine.worker == 0 && i < engine.workers; i++)
+		watchdog_watch_control(peers[i].control);
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
+bool workers_concern(uint32_t op)
+{
+	switch (op) {
+	case KRONOS_OP_INITIALIZE:
+	case KRONOS_OP_ON_ABORT:
+	case KRONOS_OP_CLOCK: /* all are equal */
+		return false;
+	}
+	return engine.worker == 0 && engine.workers > 1;
+}
+
+void workers_send(const struct kronos_request *request, const int *fds)
+{
+	size_t count = (fds[0] >= 0) + (fds[1] >= 0);
+
+	for (uint32_t i = 1; i < engine.workers; i++)
+		if (!send_with_fds(peers[i].control, request, sizeof(*request), fds,
+				   count))
+			engine_abort();
+}
+
+static void add_link_stats(struct kronos_link_stats *sum,
+			   const struct kronos_link_stats *stats)
+{
+	sum->tx_frames += stats->tx_frames;
+	sum->tx_bytes += stats->tx_bytes;
+	sum->rx_frames += stats->rx_frames;
+	sum->rx_bytes += stats->rx_bytes;
+	sum->dropped_queue += stats->dropped_queue;
+	sum->dropped_loss += stats->dropped_loss;
+	sum->late += stats->late;
+	if (stats->max_late_ns > sum->max_late_ns)
+		sum->max_late_ns = stats->max_late_ns;
+	sum->queued += stats->queued; /* one has sent, another received */
+}
+
+static void add_stats(struct kronos_stats *sum, const struct kronos_stats *stats)
+{
+	sum->slices += stats->slices;
+	sum->stops += stats->stops;
+	sum->frames += stats->frames;
+	sum->late_frames += stats->late_frames;
+	sum->tasks += stats->tasks;
+}
+
+void workers_await(const struct kronos_request *request, struct kronos_reply *reply)
+{
+	struct kronos_reply other;
+
+	for (uint32_t i = 1; i < engine.workers; i++) {
+		ssize_t size;
+
+		do
+			size = recv(peers[i].control, &other, sizeof(other), 0);
+		while (size < 0 && errno == EINTR);
+		if (size != sizeof(other))
+			engine_abort();
+		if (request->op == KRONOS_OP_LINK_STATS)
+			add_link_stats(&reply->link_stats, &other.link_stats);
+		else if (request->op == KRONOS_OP_STATS)
+			add_stats(&reply->stats, &other.stats);
+	}
+}
+
+/* ---- tracers ----------------------------------------------------------- */
+
+void workers_send_join(uint32_t worker, const struct kronos_join *join, int fd)
+{
+	if (!send_with_fds(peers[worker].joins, join, sizeof(*join), &fd, 1))
+		engine_abort();
+	close(fd);
+}
+
+bool workers_take_join(struct kronos_join *join, int *fd)
+{
+	int fds[2];
+
+	if (receive_with_fds(engine.listener, join, sizeof(*join), fds,
+			     MSG_DONTWAIT) != sizeof(*join))
+		return false;
+	*fd = fds[0];
+	return true;
+}
+
+/* ---- end --------------------------------------------------------------- */
+
+void workers_stop(void)
+{
+	int status;
+
+	for (uint32_t i = 1; i < engine.workers; i++) {
+		watchdog_forget(peers[i].control);
+		close(peers[i].control);
+		/* It may have been waited for already, where tasks are. */
+		waitpid(peers[i].pid, &status, 0);
+	}
+}
