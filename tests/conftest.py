@@ -133,6 +133,17 @@ def test_leaves_nothing(module_leaves_nothing: None, standing: Any) -> Iterator[
     wait_for(before)
 
 
+# Several CPUs
+
+
+@pytest.fixture(params=[1, 2], ids=["one CPU", "two CPUs"])
+def cpus(request) -> int:
+    """How many CPUs an experiment is to have: such tests hold for any number."""
+    if len(os.sched_getaffinity(0)) < request.param:
+        pytest.skip("this machine has one CPU only")
+    return int(request.param)
+
+
 # A busy machine
 
 

@@ -20,8 +20,8 @@ TRACER = str(native_path("tracer"))
 
 
 @pytest.fixture
-def experiment():
-    with Experiment() as running:
+def experiment(cpus):
+    with Experiment(cpus=cpus) as running:
         yield running
 
 

@@ -61,9 +61,9 @@ def ip(*arguments):
 class Wire:
     """Two hosts in namespaces of their own with one link between them."""
 
-    def __init__(self, there, back=None, seed=0):
+    def __init__(self, there, back=None, seed=0, cpus=1):
         self.name = f"krt{os.getpid() % 10000}"
-        self.experiment = Experiment(seed=seed)
+        self.experiment = Experiment(seed=seed, cpus=cpus)
         self.experiment.initialize()
         ends = []
         for index in (0, 1):
@@ -135,11 +135,11 @@ class Wire:
 
 
 @pytest.fixture
-def wire():
+def wire(cpus):
     wires = []
 
     def make(*arguments, **options):
-        wires.append(Wire(*arguments, **options))
+        wires.append(Wire(*arguments, **options, cpus=cpus))
         return wires[-1]
 
     yield make
