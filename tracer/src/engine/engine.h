@@ -28,6 +28,7 @@
  *   timed.c    system calls that touch time: table, handlers, interruption
  *   filter.c   the seccomp filter that stops them
  *   sockets.c  timeouts of sockets
+ *   clocks.c   clocks that are read or set by system calls
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.c     virtual links
  *   tcp.c      the kernel's TCP timers, which stay in real time

@@ -78,6 +78,13 @@ bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *n
 void wait_begin(struct task *task, const struct timed_call *call,
 		const struct user_regs_struct *regs, int64_t deadline);
 
+/* clocks.c */
+bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs);
+bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs);
+bool enter_time(struct task *task, struct user_regs_struct *regs);
+bool enter_refused(struct task *task, struct user_regs_struct *regs);
+bool enter_sched_yield(struct task *task, struct user_regs_struct *regs);
+
 /* sockets.c */
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs);
 
