@@ -25,7 +25,10 @@
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
  *   inject.c   the clock page and the replaced vDSO
- *   timed.c    system calls that touch time: table, filter, handlers
+ *   timed.c    system calls that touch time: table, handlers, interruption
+ *   filter.c   the seccomp filter that stops them
+ *   sockets.c  timeouts of sockets
+ *   clocks.c   clocks that are read or set by system calls
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.c     virtual links
  *   tcp.c      the kernel's TCP timers, which stay in real time
@@ -294,6 +297,7 @@ void event_set(struct event *event, struct host *host, int64_t time, bool absolu
 /* ---- timed calls and timers (timed.c, timers.c) ------------------------ */
 
 struct sock_filter;
+/* filter.c */
 size_t timed_filter(struct sock_filter *filter, size_t max);
 /* The task stands at the entry of a call that the filter caught. */
 /* Returns false if its turn is over. */
@@ -303,7 +307,7 @@ void timed_interrupted(struct task *task, bool at_exit);
 /* A signal of somebody else is about to be delivered. */
 void timed_signal(struct task *task, int signal);
 void timed_forget(struct task *task);
-/* The task has blocked in a call that was not caught. */
+/* sockets.c: the task has blocked in a call that was not caught. */
 void timed_blocked(struct task *task);
 /* Lets the call at whose entry the task stands return `result` instead. */
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result);

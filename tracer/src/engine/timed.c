@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * System calls that touch time. One table says which they are, when the
- * seccomp filter stops them, and what is done then.
+ * seccomp filter (filter.c) stops them, and what is done then.
  *
  * A call that waits with a timeout is let into the kernel without it. At the
  * virtual deadline the task is interrupted and the call's result replaced by
@@ -9,27 +9,20 @@
  * restart, with the same deadline. Whatever the call waits for reaches it
  * undisturbed.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
-#include <linux/sockios.h>
 
-#include "engine.h"
+#include "timed.h"
 
 /* In-kernel results of interrupted calls; not in any header of user space. */
 #define ERESTARTSYS 512
@@ -37,161 +30,11 @@
 #define ERESTARTNOHAND 514
 #define ERESTART_RESTARTBLOCK 516
 
-#define FILTER_FOREIGN 0xffff /* a call of another architecture */
-
-/* When the filter stops a call. */
-enum condition {
-	ALWAYS,
-	NONNULL,   /* argument `arg` is not NULL */
-	POSITIVE,  /* argument `arg`, an int, is > 0 */
-	ZERO,	   /* argument 0, an int, is 0 */
-	CLOCKID,   /* argument 0 is a clock that is virtual */
-	FUTEX,	   /* a futex operation with a timeout */
-	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
-	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
-	PRETEND,   /* never: the call returns 0 and does nothing */
-};
-
-/* How a timeout is written in a call's argument. */
-enum form {
-	FORM_NONE,
-	FORM_MSEC,	   /* int, < 0 is for ever */
-	FORM_TIMESPEC,	   /* relative */
-	FORM_TIMEVAL,	   /* relative */
-	FORM_REALTIME,	   /* timespec, absolute */
-	FORM_FUTEX,	   /* by the operation */
-	FORM_CLOCK_ARG,	   /* timespec, absolute, clock in the next argument */
-};
-
-struct timed_call {
-	const char *name;
-	int nr;
-	enum condition condition;
-	int arg;	 /* that has the timeout */
-	enum form form;
-	int64_t timeout; /* what the call returns then */
-	/* Returns false if the task's turn is over. NULL: a wait, as `form` says. */
-	bool (*enter)(struct task *task, struct user_regs_struct *regs);
-	/* The same for those whose turn always goes on. */
-	void (*emulate)(struct task *task, struct user_regs_struct *regs);
-	/* The wait is over, `remaining` ns before its deadline. */
-	void (*finish)(struct task *task, const struct user_regs_struct *args,
-		       int64_t remaining, bool timed_out);
-	bool sleeps; /* waits for nothing but time and signals */
-};
-
-static uint64_t *arg_register(struct user_regs_struct *regs, int arg)
-{
-	switch (arg) {
-	case 0:
-		return (uint64_t *)&regs->rdi;
-	case 1:
-		return (uint64_t *)&regs->rsi;
-	case 2:
-		return (uint64_t *)&regs->rdx;
-	case 3:
-		return (uint64_t *)&regs->r10;
-	case 4:
-		return (uint64_t *)&regs->r8;
-	default:
-		return (uint64_t *)&regs->r9;
-	}
-}
-
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
 {
 	regs->orig_rax = (uint64_t)-1;
 	regs->rax = (uint64_t)result;
 	task_set_regs(task, regs);
-}
-
-/* ---- clocks ------------------------------------------------------------ */
-
-bool clock_offset(int64_t clock, int64_t *offset)
-{
-	switch ((int32_t)clock) {
-	case CLOCK_MONOTONIC:
-	case CLOCK_MONOTONIC_RAW:
-	case CLOCK_MONOTONIC_COARSE:
-		*offset = 0;
-		return true;
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-	case CLOCK_REALTIME_ALARM:
-		*offset = engine.realtime;
-		return true;
-	case CLOCK_BOOTTIME:
-	case CLOCK_BOOTTIME_ALARM:
-		*offset = engine.boottime;
-		return true;
-	case CLOCK_TAI:
-		*offset = engine.tai;
-		return true;
-	}
-	return false;
-}
-
-static int64_t read_clock(struct task *task)
-{
-	struct host *host = task->host;
-
-	if (!engine.live && !host->mult && !host_is_instant(host))
-		host->clock = host_now(host) + FREE_READ_COST;
-	return host_now(host);
-}
-
-static bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs)
-{
-	struct timespec ts;
-	int64_t offset;
-
-	if (!clock_offset((int64_t)regs->rdi, &offset))
-		return true;
-	ts = ns_to_timespec(read_clock(task) + offset);
-	call_skip(task, regs, task_write(task, regs->rsi, &ts, sizeof(ts)));
-	return true;
-}
-
-static bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs)
-{
-	struct timespec ts = ns_to_timespec(read_clock(task) + engine.realtime);
-	struct timeval tv = { ts.tv_sec, ts.tv_nsec / 1000 };
-	static const struct timezone none;
-	int result = 0;
-
-	if (regs->rdi)
-		result = task_write(task, regs->rdi, &tv, sizeof(tv));
-	if (!result && regs->rsi)
-		result = task_write(task, regs->rsi, &none, sizeof(none));
-	call_skip(task, regs, result);
-	return true;
-}
-
-static bool enter_time(struct task *task, struct user_regs_struct *regs)
-{
-	time_t now = ns_to_timespec(read_clock(task) + engine.realtime).tv_sec;
-
-	if (regs->rdi && task_write(task, regs->rdi, &now, sizeof(now)))
-		call_skip(task, regs, -EFAULT);
-	else
-		call_skip(task, regs, now);
-	return true;
-}
-
-static bool enter_refused(struct task *task, struct user_regs_struct *regs)
-{
-	call_skip(task, regs, -EPERM);
-	return true;
-}
-
-static bool enter_sched_yield(struct task *task, struct user_regs_struct *regs)
-{
-	struct host *host = task->host;
-
-	call_skip(task, regs, 0);
-	if (!engine.live && !host->mult && !host_is_instant(host))
-		host->clock = host_now(host) + FREE_YIELD_COST;
-	return false;
 }
 
 static bool enter_exec(struct task *task, struct user_regs_struct *regs)
@@ -216,9 +59,7 @@ static int64_t add_time(int64_t a, int64_t b)
 	return a == HEAP_NEVER || b > HEAP_NEVER - a ? HEAP_NEVER : a + b;
 }
 
-/* Reads a timespec or timeval of the task; false if the kernel would refuse it. */
-static bool read_interval(struct task *task, uint64_t address, bool timeval,
-			  int64_t *ns)
+bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *ns)
 {
 	int64_t value[2];
 
@@ -284,8 +125,8 @@ static void wait_timeout(struct event *event, struct host *host)
 	task_drain();
 }
 
-static void wait_begin(struct task *task, const struct timed_call *call,
-		       const struct user_regs_struct *regs, int64_t deadline)
+void wait_begin(struct task *task, const struct timed_call *call,
+		const struct user_regs_struct *regs, int64_t deadline)
 {
 	struct wait *wait = &task->wait;
 
@@ -379,158 +220,20 @@ static void clear_sets(struct task *task, const struct user_regs_struct *args)
 			task_write(task, sets[i], zero, size);
 }
 
-static void finish_select(struct task *task, const struct user_regs_struct *args,
-			  int64_t remaining, bool timed_out)
+/* Of the polls that say in their argument how much time is left. */
+static void finish_poll(struct task *task, const struct user_regs_struct *args,
+			int64_t remaining, bool timed_out)
 {
-	struct timeval tv = { remaining / NSEC_PER_SEC,
-			      remaining % NSEC_PER_SEC / 1000 };
+	const struct timed_call *call = task->wait.call;
+	int64_t unit = call->form == FORM_TIMEVAL ? NSEC_PER_USEC : 1;
+	const int64_t left[2] = { remaining / NSEC_PER_SEC,
+				  remaining % NSEC_PER_SEC / unit };
 
-	task_write(task, args->r8, &tv, sizeof(tv));
-	if (timed_out)
+	bool sets = call->nr != SYS_ppoll;
+
+	task_write(task, sets ? args->r8 : args->rdx, left, sizeof(left));
+	if (sets && timed_out)
 		clear_sets(task, args);
-}
-
-static void finish_pselect(struct task *task, const struct user_regs_struct *args,
-			   int64_t remaining, bool timed_out)
-{
-	struct timespec ts = ns_to_timespec(remaining);
-
-	task_write(task, args->r8, &ts, sizeof(ts));
-	if (timed_out)
-		clear_sets(task, args);
-}
-
-static void finish_ppoll(struct task *task, const struct user_regs_struct *args,
-			 int64_t remaining, bool timed_out)
-{
-	struct timespec ts = ns_to_timespec(remaining);
-
-	(void)timed_out;
-	task_write(task, args->rdx, &ts, sizeof(ts));
-}
-
-/* ---- timeouts of sockets ----------------------------------------------- */
-
-/*
- * SO_RCVTIMEO and SO_SNDTIMEO are remembered, not set. A task that blocks is
- * asked (in /proc) what it blocks in only if its process has set one.
- */
-struct socket_timeout {
-	LIST_ENTRY(socket_timeout) entry;
-	int fd;
-	uint64_t inode;	  /* descriptors are closed and used again */
-	int64_t ns[2];	  /* receive, send; 0: none */
-};
-
-static uint64_t socket_inode(const struct task *task, int fd)
-{
-	char path[48], target[64];
-	unsigned long inode = 0;
-	ssize_t size;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tid, fd);
-	size = readlink(path, target, sizeof(target) - 1);
-	if (size < 0)
-		return 0;
-	target[size] = '\0';
-	return sscanf(target, "socket:[%lu]", &inode) == 1 ? inode : 0;
-}
-
-static struct socket_timeout *socket_timeout_get(struct task *task, int fd,
-						 bool create)
-{
-	struct socket_timeout *timeout;
-	uint64_t inode = socket_inode(task, fd);
-
-	if (!inode)
-		return NULL;
-	LIST_FOREACH(timeout, &task->process->socket_timeouts, entry)
-		if (timeout->fd == fd) {
-			if (timeout->inode != inode)
-				timeout->ns[0] = timeout->ns[1] = 0;
-			timeout->inode = inode;
-			return timeout;
-		}
-	if (!create)
-		return NULL;
-	timeout = xcalloc(sizeof(*timeout));
-	timeout->fd = fd;
-	timeout->inode = inode;
-	LIST_INSERT_HEAD(&task->process->socket_timeouts, timeout, entry);
-	return timeout;
-}
-
-static bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
-{
-	bool send = regs->rdx == SO_SNDTIMEO_OLD || regs->rdx == SO_SNDTIMEO_NEW;
-	struct socket_timeout *timeout;
-	int64_t ns;
-
-	if (regs->r8 < 2 * sizeof(int64_t) ||
-	    !read_interval(task, regs->r10, true, &ns))
-		return true; /* the kernel says what is wrong with it */
-	timeout = socket_timeout_get(task, (int)regs->rdi, true);
-	if (!timeout)
-		return true;
-	timeout->ns[send] = ns == HEAP_NEVER ? 0 : ns;
-	call_skip(task, regs, 0);
-	return true;
-}
-
-static const struct timed_call socket_wait = {
-	.name = "a call on a socket", .nr = -1, .timeout = -EAGAIN
-};
-static const struct timed_call socket_connect = {
-	.name = "connect", .nr = -1, .timeout = -EINPROGRESS
-};
-
-void timed_blocked(struct task *task)
-{
-	const struct timed_call *call = &socket_wait;
-	struct socket_timeout *timeout;
-	char path[48], text[256];
-	unsigned long fd;
-	bool send = false;
-	int nr, size;
-	FILE *file;
-
-	if (LIST_EMPTY(&task->process->socket_timeouts) || task->wait.call)
-		return;
-	snprintf(path, sizeof(path), "/proc/%d/syscall", task->tid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	size = (int)fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[size > 0 ? size : 0] = '\0';
-	if (sscanf(text, "%d 0x%lx", &nr, &fd) != 2)
-		return;
-	switch (nr) {
-	case SYS_connect:
-		call = &socket_connect;
-		/* fall through */
-	case SYS_write:
-	case SYS_writev:
-	case SYS_sendto:
-	case SYS_sendmsg:
-	case SYS_sendmmsg:
-		send = true;
-		break;
-	case SYS_read:
-	case SYS_readv:
-	case SYS_recvfrom:
-	case SYS_recvmsg:
-	case SYS_recvmmsg:
-	case SYS_accept:
-	case SYS_accept4:
-		break;
-	default:
-		return;
-	}
-	timeout = socket_timeout_get(task, (int)fd, false);
-	if (timeout && timeout->ns[send])
-		wait_begin(task, call, &(struct user_regs_struct){ 0 },
-			   host_now(task->host) + timeout->ns[send]);
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -539,7 +242,7 @@ void timed_blocked(struct task *task)
 #define WAIT(n, c, a, f, t, ...)                                               \
 	CALL(n, c, .arg = a, .form = f, .timeout = t, __VA_ARGS__)
 
-static const struct timed_call calls[] = {
+const struct timed_call timed_calls[] = {
 	WAIT(poll, POSITIVE, 2, FORM_MSEC, 0),
 	WAIT(epoll_wait, POSITIVE, 3, FORM_MSEC, 0),
 	WAIT(epoll_pwait, POSITIVE, 3, FORM_MSEC, 0),
@@ -548,9 +251,9 @@ static const struct timed_call calls[] = {
 	     .finish = finish_nanosleep, .sleeps = true),
 	CALL(clock_nanosleep, ALWAYS, .enter = enter_clock_nanosleep,
 	     .finish = finish_clock_nanosleep, .sleeps = true),
-	WAIT(select, NONNULL, 4, FORM_TIMEVAL, 0, .finish = finish_select),
-	WAIT(pselect6, NONNULL, 4, FORM_TIMESPEC, 0, .finish = finish_pselect),
-	WAIT(ppoll, NONNULL, 2, FORM_TIMESPEC, 0, .finish = finish_ppoll),
+	WAIT(select, NONNULL, 4, FORM_TIMEVAL, 0, .finish = finish_poll),
+	WAIT(pselect6, NONNULL, 4, FORM_TIMESPEC, 0, .finish = finish_poll),
+	WAIT(ppoll, NONNULL, 2, FORM_TIMESPEC, 0, .finish = finish_poll),
 	WAIT(epoll_pwait2, NONNULL, 3, FORM_TIMESPEC, 0),
 	WAIT(rt_sigtimedwait, NONNULL, 2, FORM_TIMESPEC, -EAGAIN),
 	WAIT(semtimedop, NONNULL, 3, FORM_TIMESPEC, -EAGAIN),
@@ -584,13 +287,13 @@ static const struct timed_call calls[] = {
 	CALL(sched_setparam, PRETEND),
 	CALL(sched_setattr, PRETEND),
 };
-#define CALLS (sizeof(calls) / sizeof(calls[0]))
+const size_t timed_call_count = sizeof(timed_calls) / sizeof(timed_calls[0]);
 
 static const struct timed_call *call_by_number(int nr)
 {
-	for (size_t i = 0; i < CALLS; i++)
-		if (calls[i].nr == nr)
-			return &calls[i];
+	for (size_t i = 0; i < timed_call_count; i++)
+		if (timed_calls[i].nr == nr)
+			return &timed_calls[i];
 	return NULL;
 }
 
@@ -629,14 +332,14 @@ bool timed_enter(struct task *task)
 	if (ptrace(PTRACE_GETEVENTMSG, task->tid, 0, &index) ||
 	    !task_get_regs(task, &regs))
 		return true;
-	if (index >= CALLS) {
+	if (index >= timed_call_count) {
 		engine_warn("%s: process %d is a 32-bit program, which cannot be "
 			    "dilated; ended. Fix: use its 64-bit version",
 			    task->host->name, task->process->pid);
 		kill(task->process->pid, SIGKILL);
 		return true;
 	}
-	call = &calls[index];
+	call = &timed_calls[index];
 	if (task->wait.call != call)
 		wait_end(task);
 	if (call->emulate) {
@@ -762,137 +465,4 @@ void timed_interrupted(struct task *task, bool at_exit)
 	else
 		return;
 	task_set_regs(task, &regs);
-}
-
-/* ---- the filter -------------------------------------------------------- */
-
-struct emitter {
-	struct sock_filter *code;
-	size_t count, max;
-};
-
-static void emit(struct emitter *e, uint16_t code, uint32_t k, int jt, int jf)
-{
-	engine_assert(e->count < e->max);
-	e->code[e->count++] = (struct sock_filter){ code, (uint8_t)jt,
-						    (uint8_t)jf, k };
-}
-
-#define LOAD(e, member)                                                        \
-	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
-	     (uint32_t)offsetof(struct seccomp_data, member), 0, 0)
-#define LOAD_LOW(e, arg)                                                       \
-	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
-	     (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (size_t)(arg)), \
-	     0, 0)
-#define LOAD_HIGH(e, arg)                                                      \
-	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
-	     (uint32_t)(offsetof(struct seccomp_data, args) +                  \
-			8 * (size_t)(arg) + 4),                                \
-	     0, 0)
-#define JUMP(e, op, k, jt, jf) emit(e, BPF_JMP | (op) | BPF_K, k, jt, jf)
-#define RETURN(e, k) emit(e, BPF_RET | BPF_K, k, 0, 0)
-
-static void emit_nonnull(struct emitter *e, int arg)
-{
-	LOAD_LOW(e, arg);
-	JUMP(e, BPF_JEQ, 0, 0, 3);
-	LOAD_HIGH(e, arg);
-	JUMP(e, BPF_JEQ, 0, 0, 1);
-	RETURN(e, SECCOMP_RET_ALLOW);
-}
-
-static void emit_condition(struct emitter *e, const struct timed_call *call)
-{
-	static const int pretended[] = { SO_TIMESTAMP_OLD,   SO_TIMESTAMPNS_OLD,
-					 SO_TIMESTAMPING_OLD, SO_TIMESTAMP_NEW,
-					 SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW };
-
-	static const uint32_t stamps[] = { SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD,
-					   SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW };
-
-	switch (call->condition) {
-	case ALWAYS:
-		break;
-	case NONNULL:
-		emit_nonnull(e, call->arg);
-		break;
-	case POSITIVE:
-		LOAD_LOW(e, call->arg);
-		JUMP(e, BPF_JEQ, 0, 1, 0);
-		JUMP(e, BPF_JSET, 0x80000000, 0, 1);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
-	case ZERO:
-		LOAD_LOW(e, 0);
-		JUMP(e, BPF_JEQ, 0, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
-	case CLOCKID:
-		LOAD_LOW(e, 0);
-		JUMP(e, BPF_JGT, CLOCK_TAI, 2, 0);
-		JUMP(e, BPF_JEQ, CLOCK_PROCESS_CPUTIME_ID, 1, 0);
-		JUMP(e, BPF_JEQ, CLOCK_THREAD_CPUTIME_ID, 0, 1);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
-	case FUTEX:
-		LOAD_LOW(e, 1);
-		emit(e, BPF_ALU | BPF_AND | BPF_K, (uint32_t)FUTEX_CMD_MASK, 0, 0);
-		JUMP(e, BPF_JEQ, FUTEX_WAIT, 5, 0);
-		JUMP(e, BPF_JEQ, FUTEX_WAIT_BITSET, 4, 0);
-		JUMP(e, BPF_JEQ, FUTEX_LOCK_PI, 3, 0);
-		JUMP(e, BPF_JEQ, FUTEX_WAIT_REQUEUE_PI, 2, 0);
-		JUMP(e, BPF_JEQ, FUTEX_LOCK_PI2, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		emit_nonnull(e, call->arg);
-		break;
-	case SOCKOPT:
-		LOAD_LOW(e, 1);
-		JUMP(e, BPF_JEQ, SOL_SOCKET, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		LOAD_LOW(e, 2);
-		for (size_t i = 0; i < sizeof(pretended) / sizeof(int); i++) {
-			JUMP(e, BPF_JEQ, (uint32_t)pretended[i], 0, 1);
-			RETURN(e, SECCOMP_RET_ERRNO);
-		}
-		JUMP(e, BPF_JEQ, SO_RCVTIMEO_OLD, 4, 0);
-		JUMP(e, BPF_JEQ, SO_SNDTIMEO_OLD, 3, 0);
-		JUMP(e, BPF_JEQ, SO_RCVTIMEO_NEW, 2, 0);
-		JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
-	case STAMP:
-		LOAD_LOW(e, 1);
-		for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
-			JUMP(e, BPF_JEQ, stamps[i], 0, 1);
-			RETURN(e, SECCOMP_RET_ERRNO | ENOENT);
-		}
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
-	case PRETEND:
-		RETURN(e, SECCOMP_RET_ERRNO);
-		break;
-	}
-}
-
-size_t timed_filter(struct sock_filter *filter, size_t max)
-{
-	struct emitter e = { filter, 0, max };
-
-	LOAD(&e, arch);
-	JUMP(&e, BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0);
-	RETURN(&e, SECCOMP_RET_TRACE | FILTER_FOREIGN);
-	LOAD(&e, nr);
-	for (size_t i = 0; i < CALLS; i++) {
-		size_t test = e.count;
-
-		JUMP(&e, BPF_JEQ, (uint32_t)calls[i].nr, 0, 0);
-		emit_condition(&e, &calls[i]);
-		if (calls[i].condition != PRETEND && calls[i].condition != STAMP)
-			RETURN(&e, SECCOMP_RET_TRACE | (uint32_t)i);
-		engine_assert(e.count - test - 1 < 256);
-		filter[test].jf = (uint8_t)(e.count - test - 1);
-	}
-	RETURN(&e, SECCOMP_RET_ALLOW);
-	return e.count;
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/* The seccomp filter that stops timed calls, made of their table. */
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+
+#include "timed.h"
+
+struct emitter {
+	struct sock_filter *code;
+	size_t count, max;
+};
+
+static void emit(struct emitter *e, uint16_t code, uint32_t k, int jt, int jf)
+{
+	engine_assert(e->count < e->max);
+	e->code[e->count++] = (struct sock_filter){ code, (uint8_t)jt,
+						    (uint8_t)jf, k };
+}
+
+#define LOAD(e, member)                                                        \
+	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
+	     (uint32_t)offsetof(struct seccomp_data, member), 0, 0)
+#define LOAD_LOW(e, arg)                                                       \
+	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
+	     (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (size_t)(arg)), \
+	     0, 0)
+#define LOAD_HIGH(e, arg)                                                      \
+	emit(e, BPF_LD | BPF_W | BPF_ABS,                                      \
+	     (uint32_t)(offsetof(struct seccomp_data, args) +                  \
+			8 * (size_t)(arg) + 4),                                \
+	     0, 0)
+#define JUMP(e, op, k, jt, jf) emit(e, BPF_JMP | (op) | BPF_K, k, jt, jf)
+#define RETURN(e, k) emit(e, BPF_RET | BPF_K, k, 0, 0)
+
+static void emit_nonnull(struct emitter *e, int arg)
+{
+	LOAD_LOW(e, arg);
+	JUMP(e, BPF_JEQ, 0, 0, 3);
+	LOAD_HIGH(e, arg);
+	JUMP(e, BPF_JEQ, 0, 0, 1);
+	RETURN(e, SECCOMP_RET_ALLOW);
+}
+
+static void emit_condition(struct emitter *e, const struct timed_call *call)
+{
+	static const int pretended[] = { SO_TIMESTAMP_OLD,   SO_TIMESTAMPNS_OLD,
+					 SO_TIMESTAMPING_OLD, SO_TIMESTAMP_NEW,
+					 SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW };
+
+	static const uint32_t stamps[] = { SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD,
+					   SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW };
+
+	switch (call->condition) {
+	case ALWAYS:
+		break;
+	case NONNULL:
+		emit_nonnull(e, call->arg);
+		break;
+	case POSITIVE:
+		LOAD_LOW(e, call->arg);
+		JUMP(e, BPF_JEQ, 0, 1, 0);
+		JUMP(e, BPF_JSET, 0x80000000, 0, 1);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case ZERO:
+		LOAD_LOW(e, 0);
+		JUMP(e, BPF_JEQ, 0, 1, 0);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case CLOCKID:
+		LOAD_LOW(e, 0);
+		JUMP(e, BPF_JGT, CLOCK_TAI, 2, 0);
+		JUMP(e, BPF_JEQ, CLOCK_PROCESS_CPUTIME_ID, 1, 0);
+		JUMP(e, BPF_JEQ, CLOCK_THREAD_CPUTIME_ID, 0, 1);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case FUTEX:
+		LOAD_LOW(e, 1);
+		emit(e, BPF_ALU | BPF_AND | BPF_K, (uint32_t)FUTEX_CMD_MASK, 0, 0);
+		JUMP(e, BPF_JEQ, FUTEX_WAIT, 5, 0);
+		JUMP(e, BPF_JEQ, FUTEX_WAIT_BITSET, 4, 0);
+		JUMP(e, BPF_JEQ, FUTEX_LOCK_PI, 3, 0);
+		JUMP(e, BPF_JEQ, FUTEX_WAIT_REQUEUE_PI, 2, 0);
+		JUMP(e, BPF_JEQ, FUTEX_LOCK_PI2, 1, 0);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		emit_nonnull(e, call->arg);
+		break;
+	case SOCKOPT:
+		LOAD_LOW(e, 1);
+		JUMP(e, BPF_JEQ, SOL_SOCKET, 1, 0);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		LOAD_LOW(e, 2);
+		for (size_t i = 0; i < sizeof(pretended) / sizeof(int); i++) {
+			JUMP(e, BPF_JEQ, (uint32_t)pretended[i], 0, 1);
+			RETURN(e, SECCOMP_RET_ERRNO);
+		}
+		JUMP(e, BPF_JEQ, SO_RCVTIMEO_OLD, 4, 0);
+		JUMP(e, BPF_JEQ, SO_SNDTIMEO_OLD, 3, 0);
+		JUMP(e, BPF_JEQ, SO_RCVTIMEO_NEW, 2, 0);
+		JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case STAMP:
+		LOAD_LOW(e, 1);
+		for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+			JUMP(e, BPF_JEQ, stamps[i], 0, 1);
+			RETURN(e, SECCOMP_RET_ERRNO | ENOENT);
+		}
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case PRETEND:
+		RETURN(e, SECCOMP_RET_ERRNO);
+		break;
+	}
+}
+
+size_t timed_filter(struct sock_filter *filter, size_t max)
+{
+	struct emitter e = { filter, 0, max };
+
+	LOAD(&e, arch);
+	JUMP(&e, BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0);
+	RETURN(&e, SECCOMP_RET_TRACE | FILTER_FOREIGN);
+	LOAD(&e, nr);
+	for (size_t i = 0; i < timed_call_count; i++) {
+		size_t test = e.count;
+
+		JUMP(&e, BPF_JEQ, (uint32_t)timed_calls[i].nr, 0, 0);
+		emit_condition(&e, &timed_calls[i]);
+		if (timed_calls[i].condition != PRETEND && timed_calls[i].condition != STAMP)
+			RETURN(&e, SECCOMP_RET_TRACE | (uint32_t)i);
+		engine_assert(e.count - test - 1 < 256);
+		filter[test].jf = (uint8_t)(e.count - test - 1);
+	}
+	RETURN(&e, SECCOMP_RET_ALLOW);
+	return e.count;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files that handle timed calls share: a row of the table, and the
+ * wait that a task is in. Nobody else includes this.
+ */
+#ifndef KRONOS_TIMED_H
+#define KRONOS_TIMED_H
+
+#include "engine.h"
+
+#define FILTER_FOREIGN 0xffff /* a call of another architecture */
+
+/* When the filter stops a call. */
+enum condition {
+	ALWAYS,
+	NONNULL,   /* argument `arg` is not NULL */
+	POSITIVE,  /* argument `arg`, an int, is > 0 */
+	ZERO,	   /* argument 0, an int, is 0 */
+	CLOCKID,   /* argument 0 is a clock that is virtual */
+	FUTEX,	   /* a futex operation with a timeout */
+	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
+	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
+	PRETEND,   /* never: the call returns 0 and does nothing */
+};
+
+/* How a timeout is written in a call's argument. */
+enum form {
+	FORM_NONE,
+	FORM_MSEC,	   /* int, < 0 is for ever */
+	FORM_TIMESPEC,	   /* relative */
+	FORM_TIMEVAL,	   /* relative */
+	FORM_REALTIME,	   /* timespec, absolute */
+	FORM_FUTEX,	   /* by the operation */
+	FORM_CLOCK_ARG,	   /* timespec, absolute, clock in the next argument */
+};
+
+struct timed_call {
+	const char *name;
+	int nr;
+	enum condition condition;
+	int arg;	 /* that has the timeout */
+	enum form form;
+	int64_t timeout; /* what the call returns then */
+	/* Returns false if the task's turn is over. NULL: a wait, as `form` says. */
+	bool (*enter)(struct task *task, struct user_regs_struct *regs);
+	/* The same for those whose turn always goes on. */
+	void (*emulate)(struct task *task, struct user_regs_struct *regs);
+	/* The wait is over, `remaining` ns before its deadline. */
+	void (*finish)(struct task *task, const struct user_regs_struct *args,
+		       int64_t remaining, bool timed_out);
+	bool sleeps; /* waits for nothing but time and signals */
+};
+
+extern const struct timed_call timed_calls[];
+extern const size_t timed_call_count;
+
+static inline uint64_t *arg_register(struct user_regs_struct *regs, int arg)
+{
+	switch (arg) {
+	case 0:
+		return (uint64_t *)&regs->rdi;
+	case 1:
+		return (uint64_t *)&regs->rsi;
+	case 2:
+		return (uint64_t *)&regs->rdx;
+	case 3:
+		return (uint64_t *)&regs->r10;
+	case 4:
+		return (uint64_t *)&regs->r8;
+	default:
+		return (uint64_t *)&regs->r9;
+	}
+}
+
+/* Reads a timespec or timeval of the task; false if the kernel would refuse it. */
+bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *ns);
+/* The task is about to wait, until `deadline` at the latest. */
+void wait_begin(struct task *task, const struct timed_call *call,
+		const struct user_regs_struct *regs, int64_t deadline);
+
+/* clocks.c */
+bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs);
+bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs);
+bool enter_time(struct task *task, struct user_regs_struct *regs);
+bool enter_refused(struct task *task, struct user_regs_struct *regs);
+bool enter_sched_yield(struct task *task, struct user_regs_struct *regs);
+
+/* sockets.c */
+bool enter_setsockopt(struct task *task, struct user_regs_struct *regs);
+
+#endif /* KRONOS_TIMED_H */
