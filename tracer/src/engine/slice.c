@@ -317,6 +317,7 @@ void slice_run(struct task *task, int64_t limit)
 	after_block(tid);
 	task_await_exits();
 	slice->task = NULL;
+	host->tcp_seen |= host->tcp_local;
 	if (host->tap_epoll >= 0)
 		link_read_host(host);
 	else
