@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MAX_NAME = 15  # characters of an interface's name
 MAX_QUEUE = 1000  # frames, where max_queue_size is not given; TCLink's default as well
 MODEL = ("bw", "delay", "jitter", "loss", "max_queue_size")
+LEAVING = 3.0  # s of real time that an ended network has for removing its devices
 NOT_MODELLED = ("speedup", "latency_ms", "enable_ecn", "enable_red")  # of TCLink's
 
 TUN_DEVICE = "/dev/net/tun"
@@ -216,8 +218,7 @@ def open_tap(name: str) -> int:
             f"{TUN_DEVICE}: {problem.strerror}; load the module with: modprobe tun"
         ) from problem
     try:
-        request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)
-        fcntl.ioctl(tap, TUNSETIFF, request)
+        make_tap(tap, name)
     except OSError as problem:
         os.close(tap)
         if problem.errno == errno.EBUSY:
@@ -229,6 +230,23 @@ def open_tap(name: str) -> int:
             f"cannot make interface {name}: {problem.strerror}; is this run by root?"
         ) from problem
     return tap
+
+
+def make_tap(tap: int, name: str) -> None:
+    """Give an opened descriptor its TAP device.
+
+    A network whose orchestrator was killed a moment ago still has its devices: they are waited for.
+    """
+    request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)
+    deadline = time.monotonic() + LEAVING
+    while True:
+        try:
+            fcntl.ioctl(tap, TUNSETIFF, request)
+            return
+        except OSError as problem:
+            if problem.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def keep_quiet(name: str) -> None:

@@ -102,6 +102,7 @@ struct host {
 	int64_t lookahead;	/* the least delay of the links to it */
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
+	bool tcp_local;		/* it has TCP connections to itself */
 	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
@@ -359,6 +360,8 @@ void link_restart_random(void);
 /* The host's namespace is that of this process. */
 void tcp_watch(struct host *host, pid_t pid);
 void tcp_forget(struct host *host);
+/* A task of the host connects a socket of this family. */
+void tcp_connect(struct host *host, int family);
 /* Whether some host waits for a retransmission or a probe. */
 bool tcp_pending(void);
 

@@ -317,6 +317,8 @@ void slice_run(struct task *task, int64_t limit)
 	after_block(tid);
 	task_await_exits();
 	slice->task = NULL;
+	if (host->tcp_local)
+		host->tcp_seen = engine.tcp_seen = true;
 	if (host->tap_epoll >= 0)
 		link_read_host(host);
 	else

@@ -76,7 +76,7 @@ bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 static const struct timed_call socket_wait = {
 	.name = "a call on a socket", .nr = -1, .timeout = -EAGAIN
 };
-static const struct timed_call socket_connect = {
+const struct timed_call socket_connect = {
 	.name = "connect", .nr = -1, .timeout = -EINPROGRESS
 };
 

@@ -3,8 +3,8 @@
  * TCP's timers are the kernel's and run in real time under this engine. While
  * one that repairs a loss is pending, virtual time must not run ahead of real
  * time: passing over idle time would make every retransmission late. So
- * before a skip the hosts that have TCP frames on their links are asked, by
- * sock_diag in their network namespace.
+ * before a skip the hosts that have TCP frames on their links, or connections
+ * to themselves, are asked, by sock_diag in their network namespace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,27 +75,47 @@ void tcp_forget(struct host *host)
 	if (host->diag)
 		mnl_socket_close(host->diag);
 	host->diag = NULL;
-	host->tcp_seen = false;
+	host->tcp_seen = host->tcp_local = false;
+}
+
+/* No frame on a link tells of connections inside the host. */
+void tcp_connect(struct host *host, int family)
+{
+	if (family == AF_INET || family == AF_INET6)
+		host->tcp_local = host->tcp_seen = engine.tcp_seen = true;
+}
+
+struct answer {
+	bool pending, local;
+};
+
+static bool is_local(const struct inet_diag_sockid *id, uint8_t family)
+{
+	size_t size = family == AF_INET6 ? sizeof(id->idiag_src) : sizeof(uint32_t);
+
+	return !memcmp(id->idiag_src, id->idiag_dst, size);
 }
 
 static int look_at(const struct nlmsghdr *header, void *arg)
 {
 	const struct inet_diag_msg *message = mnl_nlmsg_get_payload(header);
-	bool *pending = arg;
+	bool local = is_local(&message->id, message->idiag_family);
+	struct answer *answer = arg;
 
+	answer->local |= local;
+	/* Inside a host no update of a window is lost: there is nothing to probe. */
 	if (message->idiag_timer == TIMER_RETRANSMIT ||
-	    message->idiag_timer == TIMER_PROBE)
-		*pending = true;
+	    (message->idiag_timer == TIMER_PROBE && !local))
+		answer->pending = true;
 	return MNL_CB_OK;
 }
 
-static bool ask(struct mnl_socket *socket, uint8_t family)
+static void ask(struct mnl_socket *socket, uint8_t family, struct answer *answer)
 {
 	char buffer[16384];
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
 	struct inet_diag_req_v2 *request;
 	unsigned int port = mnl_socket_get_portid(socket);
-	bool pending = false;
 	ssize_t size;
 
 	header->nlmsg_type = SOCK_DIAG_BY_FAMILY;
@@ -105,12 +126,11 @@ static bool ask(struct mnl_socket *socket, uint8_t family)
 	request->idiag_states = ~(1u << TCP_LISTEN | 1u << TCP_TIME_WAIT |
 				  1u << TCP_CLOSE);
 	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		return false;
+		return;
 	do
 		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
 	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look_at,
-				      &pending) > MNL_CB_STOP);
-	return pending;
+				      answer) > MNL_CB_STOP);
 }
 
 bool tcp_pending(void)
@@ -118,14 +138,19 @@ bool tcp_pending(void)
 	engine.tcp_seen = false;
 	for (uint32_t i = 0; i < engine.host_count; i++) {
 		struct host *host = engine.hosts[i];
+		struct answer answer = { 0 };
 
 		if (!host->tcp_seen || !host->diag)
 			continue;
-		if (ask(host->diag, AF_INET) || ask(host->diag, AF_INET6)) {
+		ask(host->diag, AF_INET, &answer);
+		ask(host->diag, AF_INET6, &answer);
+		if (answer.pending) {
 			engine.tcp_seen = true;
 			return true;
 		}
-		host->tcp_seen = false; /* until its next frame */
+		/* Until its next frame, or the next slice of it. */
+		host->tcp_seen = false;
+		host->tcp_local = answer.local;
 	}
 	return false;
 }

@@ -37,6 +37,15 @@ void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
 	task_set_regs(task, regs);
 }
 
+static bool enter_connect(struct task *task, struct user_regs_struct *regs)
+{
+	sa_family_t family;
+
+	if (!task_read(task, regs->rsi, &family, sizeof(family)))
+		tcp_connect(task->host, family);
+	return true;
+}
+
 static bool enter_exec(struct task *task, struct user_regs_struct *regs)
 {
 	(void)regs;
@@ -280,6 +289,7 @@ const struct timed_call timed_calls[] = {
 	CALL(execve, ALWAYS, .enter = enter_exec),
 	CALL(execveat, ALWAYS, .enter = enter_exec),
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
+	CALL(connect, ALWAYS, .enter = enter_connect),
 	CALL(ioctl, STAMP),
 	/* Scheduling of dilated tasks is the engine's. */
 	CALL(sched_setaffinity, PRETEND),
@@ -340,7 +350,9 @@ bool timed_enter(struct task *task)
 		return true;
 	}
 	call = &timed_calls[index];
-	if (task->wait.call != call)
+	/* A connect that is restarted goes on with its socket's timeout. */
+	if (task->wait.call != call &&
+	    (call->nr != SYS_connect || task->wait.call != &socket_connect))
 		wait_end(task);
 	if (call->emulate) {
 		call->emulate(task, &regs);

@@ -86,6 +86,7 @@ bool enter_refused(struct task *task, struct user_regs_struct *regs);
 bool enter_sched_yield(struct task *task, struct user_regs_struct *regs);
 
 /* sockets.c */
+extern const struct timed_call socket_connect; /* a wait with SO_SNDTIMEO */
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs);
 
 #endif /* KRONOS_TIMED_H */

@@ -1,0 +1,60 @@
+"""A command in a host with a network of its own, in virtual time, without Mininet."""
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.process import await_tracer
+
+TIMESTEP = 1_000_000
+
+# As a host of Mininet: a network namespace with nothing but its own loopback.
+OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What became of a command."""
+
+    status: int | None  # None: it still ran after all the rounds that it was given
+    out: str  # and what it wrote to stderr
+    seconds: float  # of virtual time that it took
+
+    def __str__(self) -> str:
+        return f"status {self.status} after {self.seconds} virtual seconds:\n{self.out}"
+
+
+def run_until_end(
+    experiment: Experiment, host: str, command: Sequence[str | Path], path: Path, seconds: float, **params: Any
+) -> Ended:
+    """Run a command in a host with a network of its own, to its end or for so many virtual seconds."""
+    start = experiment.now
+    with path.open("wb") as output:
+        process = subprocess.Popen(
+            [*OWN_NETWORK, *experiment.command_prefix(host), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **params,
+        )
+    await_tracer(process, experiment)
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        experiment.progress(TIMESTEP, round(seconds * 1e9) // TIMESTEP, pidfd)
+    finally:
+        os.close(pidfd)
+    return Ended(process.poll(), path.read_text(errors="replace"), (experiment.now - start) / 1e9)
+
+
+def run_alone(
+    command: Sequence[str | Path], directory: Path, seconds: float = 60, counter: str = "cputime", **params: Any
+) -> Ended:
+    """Run a command in an experiment with one host, h1."""
+    with Experiment() as experiment:
+        experiment.add_host("h1", counter=counter)
+        experiment.synchronize_and_freeze()
+        return run_until_end(experiment, "h1", command, directory / "out", seconds, cwd=directory, **params)
