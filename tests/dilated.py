@@ -29,7 +29,12 @@ class Ended:
 
 
 def run_until_end(
-    experiment: Experiment, host: str, command: Sequence[str | Path], path: Path, seconds: float, **params: Any
+    experiment: Experiment,
+    host: str,
+    command: Sequence[str | Path],
+    path: Path,
+    seconds: float,
+    **params: Any,
 ) -> Ended:
     """Run a command in a host with a network of its own, to its end or for so many virtual seconds."""
     start = experiment.now
@@ -51,7 +56,11 @@ def run_until_end(
 
 
 def run_alone(
-    command: Sequence[str | Path], directory: Path, seconds: float = 60, counter: str = "cputime", **params: Any
+    command: Sequence[str | Path],
+    directory: Path,
+    seconds: float = 60,
+    counter: str = "cputime",
+    **params: Any,
 ) -> Ended:
     """Run a command in an experiment with one host, h1."""
     with Experiment() as experiment:

@@ -33,6 +33,8 @@
 #define SLOTS 65536 /* by the low bits of the task's id */
 #define STATE_INTERRUPTIBLE 1
 #define STATE_UNINTERRUPTIBLE 2
+#define STATE_WAKING 0x200 /* blocked, and woken before it has left the CPU */
+#define STATE_BLOCKED (STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE | STATE_WAKING)
 #define TRAP_BLOCKED (1u << 31)
 
 struct latch_slot {
@@ -77,8 +79,7 @@ static int program_load(int map, int state_offset, int blocked_offset)
 		LOAD(BPF_W, BPF_REG_8, BPF_REG_10, -8),
 		/* neither sleep nor disk wait: say nothing, do not fire */
 		MOV_REG(BPF_REG_1, BPF_REG_8),
-		ALU_IMM(BPF_AND, BPF_REG_1,
-			STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE),
+		ALU_IMM(BPF_AND, BPF_REG_1, STATE_BLOCKED),
 		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, 2),
 		MOV_IMM(BPF_REG_0, 0),
 		EXIT(),
@@ -236,7 +237,8 @@ bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked)
 	slot = &slots[task->tid % SLOTS];
 	if (slot->tid != (uint32_t)task->tid)
 		return false;
-	*disk_wait = slot->state & STATE_UNINTERRUPTIBLE;
+	/* One that is waking is back soon. */
+	*disk_wait = slot->state & (STATE_UNINTERRUPTIBLE | STATE_WAKING);
 	*trap_blocked = slot->state & TRAP_BLOCKED;
 	return true;
 }
