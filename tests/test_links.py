@@ -61,7 +61,7 @@ def ip(*arguments):
 class Wire:
     """Two hosts in namespaces of their own with one link between them."""
 
-    def __init__(self, there, back=None, seed=0, cpus=1):
+    def __init__(self, cpus, there, back=None, seed=0):
         self.name = f"krt{os.getpid() % 10000}"
         self.experiment = Experiment(seed=seed, cpus=cpus)
         self.experiment.initialize()
@@ -139,7 +139,7 @@ def wire(cpus):
     wires = []
 
     def make(*arguments, **options):
-        wires.append(Wire(*arguments, **options, cpus=cpus))
+        wires.append(Wire(cpus, *arguments, **options))
         return wires[-1]
 
     yield make
