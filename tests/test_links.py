@@ -216,11 +216,11 @@ def test_parameters_change_while_it_runs(wire):
     close_to(arrivals, [departures[0] + 9 * MS])
 
 
-def test_loss_is_seeded(wire):
+def test_loss_is_seeded(cpus):
     params = LinkParams(delay_ns=2 * MS, loss=0.3)
     runs = []
     for seed in (1, 1, 2):
-        link = Wire(params, seed=seed)
+        link = Wire(cpus, params, seed=seed)
         departures, arrivals = link.send(*[100] * 200)
         link.stop()
         runs.append([arrival - departures[0] for arrival in arrivals])
