@@ -35,6 +35,7 @@ class KronosNodeMixin:
     kronos_process: str  # name of the logical process
 
     # Mininet's Node has
+    name: str
     shell: Any
     stdout: Any
     slave: int
@@ -62,7 +63,7 @@ class KronosNodeMixin:
             shell = super()._popen([*cmd[:2], *self._tracer(), *cmd[2:]], **params)  # type: ignore[misc]
             await_tracer(shell, self.kronos)
             return shell
-        return KronosPopen(self.kronos, cmd, **params)
+        return KronosPopen(self.kronos, cmd, node=self.name, **params)
 
     def _tracer(self) -> list[str]:
         return self.kronos.experiment.command_prefix(self.kronos_process)
@@ -81,6 +82,7 @@ class KronosNodeMixin:
             data, self.readbuf = self.readbuf[:size], self.readbuf[size:]
             return data
         self._lastRead = super().read(size)  # type: ignore[misc]
+        self.kronos.overheard(self.name, "shell", self._lastRead.encode())
         return self._lastRead
 
     def waitReadable(self, timeoutms: float | None = None) -> list[tuple[int, int]]:

@@ -7,8 +7,9 @@ import os
 import select
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Callable
 
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import EngineError
@@ -26,16 +27,20 @@ class _PumpedPipe(io.FileIO):
     A descriptor that was set non-blocking, as pmonitor() does, never waits.
     """
 
-    def __init__(self, pump: Pump, fd: int, mode: str) -> None:
+    def __init__(self, pump: Pump, fd: int, mode: str, heard: Callable[[bytes], None]) -> None:
         super().__init__(fd, mode)
         self._pump = pump
+        self._heard = heard
         pumps.own(fd, pump)
 
     def readinto(self, buffer: Any) -> int | None:  # type: ignore[override]
         """Read what is there, or wait for it."""
         if os.get_blocking(self.fileno()):
             self._pump.wait(self.fileno())
-        return super().readinto(buffer)
+        size = super().readinto(buffer)
+        if size:
+            self._heard(bytes(buffer[:size]))
+        return size
 
     read = io.RawIOBase.read  # type: ignore[assignment]
     readall = io.RawIOBase.readall  # type: ignore[assignment]
@@ -68,15 +73,17 @@ def await_tracer(process: subprocess.Popen[Any], pump: Pump | Experiment) -> Non
 class KronosPopen(subprocess.Popen[Any]):
     """subprocess.Popen whose waits let virtual time pass, and whose timeouts are virtual."""
 
-    def __init__(self, pump: Pump, args: Any, bufsize: int = -1, **params: Any) -> None:
+    def __init__(self, pump: Pump, args: Any, bufsize: int = -1, *, node: str, **params: Any) -> None:
+        """node: the name of the node that it runs on; the rest is as for Popen."""
         self._pump = pump
+        self._node = node
         self._output: dict[IO[Any], list[bytes]] = {}
         self._unsent = b""
         super().__init__(args, bufsize=bufsize, **params)
         await_tracer(self, pump)
-        self.stdin = self._pumped(self.stdin, "w", bufsize)
-        self.stdout = self._pumped(self.stdout, "r", bufsize)
-        self.stderr = self._pumped(self.stderr, "r", bufsize)
+        self.stdin = self._pumped(self.stdin, "stdin", bufsize)
+        self.stdout = self._pumped(self.stdout, "stdout", bufsize)
+        self.stderr = self._pumped(self.stderr, "stderr", bufsize)
 
     def poll(self) -> int | None:
         """Return the exit status, or None; one round passes if it has not ended, so that loops on it end."""
@@ -142,6 +149,8 @@ class KronosPopen(subprocess.Popen[Any]):
 
     def _drain(self, fd: int, stream: IO[Any]) -> bool:
         data = os.read(fd, CHUNK)
+        if data:
+            self._heard("stderr" if stream is self.stderr else "stdout", data)
         self._output.setdefault(stream, []).append(data)
         return bool(data)
 
@@ -153,11 +162,15 @@ class KronosPopen(subprocess.Popen[Any]):
             return data.decode(*_coding(stream)).replace("\r\n", "\n").replace("\r", "\n")
         return data
 
-    def _pumped(self, stream: IO[Any] | None, mode: str, bufsize: int) -> IO[Any] | None:
+    def _heard(self, stream: str, data: bytes) -> None:
+        self._pump.overheard(self._node, f"{self.pid} {stream}", data)
+
+    def _pumped(self, stream: IO[Any] | None, name: str, bufsize: int) -> IO[Any] | None:
         """Return the same pipe, wrapped the same way, with waits that run rounds."""
         if stream is None:
             return None
-        raw = _PumpedPipe(self._pump, os.dup(stream.fileno()), mode)
+        mode = "w" if name == "stdin" else "r"
+        raw = _PumpedPipe(self._pump, os.dup(stream.fileno()), mode, partial(self._heard, name))
         text = isinstance(stream, io.TextIOWrapper)
         binary: Any = raw
         if bufsize != 0 or text:

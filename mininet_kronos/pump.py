@@ -31,6 +31,8 @@ class HasFileno(Protocol):
 
 
 Descriptor = Union[int, HasFileno]
+# Called with the node's name, which of its processes ("shell", or a pid and a stream), and what it wrote.
+OutputListener = Callable[[str, str, bytes], None]
 
 
 def is_ready(fd: int, events: int = READ_EVENTS) -> bool:
@@ -49,6 +51,7 @@ class Pump:
         self.directory = directory
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
+        self.output_listeners: list[OutputListener] = []
         self._rounds = 64  # in one call: as many as take about a tenth of a second
 
     @property
@@ -98,6 +101,11 @@ class Pump:
                 return True
             if alive and not alive():
                 return is_ready(fd)
+
+    def overheard(self, node: str, source: str, data: bytes) -> None:
+        """Tell those who listen what a process has written, when the orchestrator reads it."""
+        for listener in tuple(self.output_listeners):
+            listener(node, source, data)
 
     def _clock(self) -> int:
         return self.now if self.frozen else time.monotonic_ns()

@@ -249,3 +249,21 @@ def test_switches_answer_while_the_net_is_frozen(net):
     assert "n_packets" in s1.cmd("ovs-ofctl -O OpenFlow13 dump-flows s1")
     assert net.now - begin <= 10 * net.timestep
     assert "s1-eth3" in s1.cmd("ovs-vsctl list-ports s1")
+
+
+def test_listeners_hear_what_nodes_write(net):
+    h1, h2 = net["h1"], net["h2"]
+    heard = []
+    listen = lambda node, source, data: heard.append((node, source.split()[-1], data))  # noqa: E731
+    net.pump.output_listeners.append(listen)
+    try:
+        h1.cmd("echo from a shell")
+        h2.popen(["echo", "read"], stdout=subprocess.PIPE).stdout.read()
+        h2.popen("echo collected >&2", shell=True, stderr=subprocess.PIPE).communicate()
+    finally:
+        net.pump.output_listeners.remove(listen)
+    h1.cmd("echo afterwards")
+    assert b"from a shell" in b"".join(data for node, *_, data in heard if node == "h1")
+    assert ("h2", "stdout", b"read\n") in heard
+    assert ("h2", "stderr", b"collected\n") in heard
+    assert not any(b"afterwards" in data for _node, _source, data in heard)
