@@ -7,6 +7,7 @@ simply waits. Nodes, processes and the CLI share their net's pump; nothing here 
 
 from __future__ import annotations
 
+import heapq
 import os
 import select
 import time
@@ -52,6 +53,9 @@ class Pump:
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
         self.output_listeners: list[OutputListener] = []
+        self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
+        self._alarms: list[tuple[int, int, Callable[[], int | None]]] = []
+        self._alarm_count = 0
         self._rounds = 64  # in one call: as many as take about a tenth of a second
 
     @property
@@ -67,16 +71,26 @@ class Pump:
     def progress(self, rounds: int) -> int:
         """Run rounds of one timestep; return how many were done."""
         self._require_frozen()
-        return self.experiment.progress(self.timestep, rounds)
+        done = 0
+        while done < rounds:
+            done += self._step(rounds - done)
+        return done
 
     def run(self, duration: int) -> None:
         """Let exactly `duration` ns of virtual time pass; the last round may be a shorter one."""
         rounds, rest = divmod(duration, self.timestep)
-        if rounds:
-            self.progress(rounds)
+        self.progress(rounds)
         if rest:
-            self._require_frozen()
             self.experiment.progress(rest, 1)
+            self._ring()
+
+    def at(self, time: int, alarm: Callable[[], int | None]) -> None:
+        """Call a function at the end of the round in which virtual time reaches `time` (ns).
+
+        It returns when it wants to be called again, or None.
+        """
+        self._alarm_count += 1
+        heapq.heappush(self._alarms, (time, self._alarm_count, alarm))
 
     def wait(self, fd: int, timeout: int | None = None, alive: Callable[[], bool] | None = None) -> bool:
         """Wait until a descriptor is readable; return False if it is not.
@@ -94,7 +108,7 @@ class Pump:
             if left is not None and left <= 0:
                 return False
             if self.frozen:
-                self._pump(fd, left)
+                self._step(MAX_ROUNDS if left is None else -(-left // self.timestep), fd)
             else:
                 _sleep(fd, left)
             if is_ready(fd):
@@ -110,8 +124,12 @@ class Pump:
     def _clock(self) -> int:
         return self.now if self.frozen else time.monotonic_ns()
 
-    def _pump(self, fd: int, left: int | None) -> None:
-        rounds = self._rounds if left is None else min(self._rounds, -(-left // self.timestep))
+    def _step(self, most: int, fd: int = -1) -> int:
+        """Run at least one round, and about as many as take a tenth of a second; return how many."""
+        rounds = min(self._rounds, most)
+        if self._alarms:
+            left = self._alarms[0][0] - self.now
+            rounds = max(1, min(rounds, -(-left // self.timestep)))
         begin = time.monotonic()
         done = self.experiment.progress(self.timestep, rounds, fd)
         spent = time.monotonic() - begin
@@ -119,6 +137,18 @@ class Pump:
             self._rounds = min(2 * self._rounds, MAX_ROUNDS)
         elif spent > 0.2 and self._rounds > 1:
             self._rounds //= 2
+        self._ring()
+        return done
+
+    def _ring(self) -> None:
+        """Call what is due."""
+        for tick in self.tick_listeners:
+            tick()
+        while self._alarms and self._alarms[0][0] <= self.now:
+            _time, number, alarm = heapq.heappop(self._alarms)
+            again = alarm()
+            if again is not None:
+                heapq.heappush(self._alarms, (again, number, alarm))
 
     def _require_frozen(self) -> None:
         if not self.frozen:

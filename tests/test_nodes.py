@@ -267,3 +267,22 @@ def test_listeners_hear_what_nodes_write(net):
     assert ("h2", "stdout", b"read\n") in heard
     assert ("h2", "stderr", b"collected\n") in heard
     assert not any(b"afterwards" in data for _node, _source, data in heard)
+
+
+def test_alarms_ring_at_their_virtual_time(net):
+    start, rung, ticks = net.now, [], []
+
+    def every_half_second():
+        rung.append(net.now - start)
+        return net.now + SECOND // 2 if len(rung) < 3 else None
+
+    net.pump.at(start + SECOND // 2, every_half_second)
+    net.pump.at(start + SECOND + 1, lambda: rung.append("in the middle of a round"))
+    net.pump.tick_listeners.append(lambda: ticks.append(net.now))
+    try:
+        net.run("1700ms")
+    finally:
+        net.pump.tick_listeners.clear()
+    assert rung == [SECOND // 2, SECOND, "in the middle of a round", 3 * SECOND // 2]
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == net.now == start + 1_700_000_000
