@@ -65,6 +65,15 @@ class Stats:
     tasks: int
 
 
+@dataclass(frozen=True)
+class HostStats:
+    """What one host has done so far."""
+
+    cpu_ns: int  # real CPU time that its tasks were charged for
+    slices: int  # times that one of them was let run
+    tasks: int  # now
+
+
 # The structures of kronos.h.
 
 
@@ -127,6 +136,10 @@ class _Stats(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in Stats.__dataclass_fields__]
 
 
+class _HostStats(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in HostStats.__dataclass_fields__]
+
+
 def native_path(name: str) -> Path:
     """Return the path of a built C part: installed with the package, or in a source tree."""
     package = Path(__file__).resolve().parent
@@ -162,6 +175,7 @@ def _load() -> ctypes.CDLL:
         "now": (i64, [pointer]),
         "host_time": (i64, [pointer, u32]),
         "stats": (ctypes.c_int, [pointer, ctypes.POINTER(_Stats)]),
+        "host_stats": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStats)]),
         "stop": (ctypes.c_int, [pointer]),
     }
     for name, (result, arguments) in prototypes.items():
@@ -400,6 +414,12 @@ class Experiment:
         stats = _Stats()
         self._call("stats", ctypes.byref(stats))
         return Stats(*(getattr(stats, name) for name in Stats.__dataclass_fields__))
+
+    def host_stats(self, name: str) -> HostStats:
+        """Return what one host has done so far."""
+        stats = _HostStats()
+        self._call("host_stats", self._host(name), ctypes.byref(stats))
+        return HostStats(*(getattr(stats, field) for field in HostStats.__dataclass_fields__))
 
     # Stage 5
 

@@ -85,6 +85,22 @@ def test_cpu_time_is_virtual_time_at_the_relative_speed(experiment, speed):
     assert 0.9 < ratio < 1.1
 
 
+def test_host_stats_say_what_a_host_was_charged(experiment):
+    experiment.add_host("h1", cpu_speed=2.0)
+    experiment.add_host("h2")
+    experiment.synchronize_and_freeze()
+    start(experiment, "h1", *PYTHON, "while True: pass")
+    start(experiment, "h2", "sleep", "100")
+    experiment.progress(MS, 100)
+    before = experiment.host_stats("h1"), experiment.host_stats("h2")
+    experiment.progress(MS, 100)
+    after = experiment.host_stats("h1"), experiment.host_stats("h2")
+    assert after[0].cpu_ns - before[0].cpu_ns == pytest.approx(200 * MS, rel=0.1)
+    assert after[0].slices - before[0].slices >= 100
+    assert after[1] == before[1]
+    assert (after[0].tasks, after[1].tasks) == (1, 1)
+
+
 def test_threads_and_children_share_the_budget(experiment):
     experiment.add_host("h1", counter="cputime")
     experiment.synchronize_and_freeze()

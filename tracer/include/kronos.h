@@ -105,6 +105,12 @@ struct kronos_stats {
 	uint64_t hosts, tasks;	/* now */
 };
 
+struct kronos_host_stats {
+	uint64_t cpu_ns;	/* real CPU time that its tasks were charged for */
+	uint64_t slices;	/* times that one of them was let run */
+	uint64_t tasks;		/* now */
+};
+
 /* Stage 1: start the engine; until the freeze virtual time follows real time. */
 int kronos_initialize(struct kronos **out, const struct kronos_config *config);
 
@@ -147,6 +153,7 @@ void kronos_interrupt(struct kronos *k);
 int64_t kronos_now(struct kronos *k);
 int64_t kronos_host_time(struct kronos *k, uint32_t host);
 int kronos_stats(struct kronos *k, struct kronos_stats *stats);
+int kronos_host_stats(struct kronos *k, uint32_t host, struct kronos_host_stats *stats);
 
 /* Stage 5: end all dilated processes and the engine; frees k. */
 int kronos_stop(struct kronos *k);

@@ -31,6 +31,7 @@ enum kronos_op {
 	KRONOS_OP_PROGRESS, /* with a descriptor if until_fd is set */
 	KRONOS_OP_CLOCK,
 	KRONOS_OP_STATS,
+	KRONOS_OP_HOST_STATS,
 	KRONOS_OP_STOP,
 	KRONOS_OP_ADD_TRACER, /* among workers: a standalone tracer's host */
 };
@@ -66,6 +67,7 @@ struct kronos_reply {
 	union {
 		struct kronos_link_stats link_stats;
 		struct kronos_stats stats;
+		struct kronos_host_stats host_stats;
 	};
 };
 

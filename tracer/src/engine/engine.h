@@ -92,6 +92,7 @@ struct host {
 
 	int64_t clock;		/* may lag behind the window while idle */
 	int64_t ahead;		/* it has used the time until then already */
+	struct kronos_host_stats stats;
 	int64_t burst;		/* real ns computed since the clock last moved */
 	struct heap events;
 	struct task_queue ready; /* stopped tasks that want to run, in turn */

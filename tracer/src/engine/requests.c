@@ -239,6 +239,19 @@ static int64_t clock_of(uint32_t id, char *text, size_t size)
 	       engine.origin;
 }
 
+static int host_stats(uint32_t id, struct kronos_reply *reply)
+{
+	const struct host *host = host_get(id);
+
+	if (!host) {
+		snprintf(reply->text, sizeof(reply->text), "unknown host %u", id);
+		return -ENOENT;
+	}
+	reply->host_stats = host->stats;
+	reply->host_stats.tasks = host->task_count;
+	return 0;
+}
+
 static int64_t serve(struct kronos_request *request, const int *fds,
 		     struct kronos_reply *reply)
 {
@@ -286,6 +299,8 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		reply->stats.hosts = engine.host_count;
 		reply->stats.tasks = task_count();
 		return 0;
+	case KRONOS_OP_HOST_STATS:
+		return host_stats(request->id, reply);
 	case KRONOS_OP_STOP:
 		for (uint32_t i = 0; i < engine.host_count; i++)
 			host_kill(engine.hosts[i]);

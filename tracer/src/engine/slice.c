@@ -190,6 +190,8 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 
 	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
 	host->burst += real;
+	host->stats.cpu_ns += (uint64_t)real;
+	host->stats.slices++;
 	slice->task->turn += real;
 	if (engine.live)
 		return;

@@ -176,6 +176,14 @@ static void add_stats(struct kronos_stats *sum, const struct kronos_stats *stats
 	sum->tasks += stats->tasks;
 }
 
+static void add_host_stats(struct kronos_host_stats *sum,
+			   const struct kronos_host_stats *stats)
+{
+	sum->cpu_ns += stats->cpu_ns;
+	sum->slices += stats->slices;
+	sum->tasks += stats->tasks;
+}
+
 void workers_await(const struct kronos_request *request, struct kronos_reply *reply)
 {
 	struct kronos_reply other;
@@ -192,6 +200,8 @@ void workers_await(const struct kronos_request *request, struct kronos_reply *re
 			add_link_stats(&reply->link_stats, &other.link_stats);
 		else if (request->op == KRONOS_OP_STATS)
 			add_stats(&reply->stats, &other.stats);
+		else if (request->op == KRONOS_OP_HOST_STATS)
+			add_host_stats(&reply->host_stats, &other.host_stats);
 	}
 }
 

@@ -376,6 +376,17 @@ int64_t kronos_host_time(struct kronos *k, uint32_t host)
 	return call(k, &request, NULL, 0, NULL);
 }
 
+int kronos_host_stats(struct kronos *k, uint32_t host, struct kronos_host_stats *stats)
+{
+	struct kronos_request request = { .op = KRONOS_OP_HOST_STATS, .id = host };
+	struct kronos_reply reply;
+	int64_t result = call(k, &request, NULL, 0, &reply);
+
+	if (result >= 0)
+		*stats = reply.host_stats;
+	return (int)result;
+}
+
 int kronos_stats(struct kronos *k, struct kronos_stats *stats)
 {
 	struct kronos_request request = { .op = KRONOS_OP_STATS };
