@@ -72,3 +72,12 @@ def test_dilated_with_each_latch(built, name, flags, tmp_path):
         experiment.synchronize_and_freeze()
         status, output = run_dilated(experiment, [built / name, "5000000"], tmp_path / "out")
     assert (status, output) == (0, "EXIT-SUCCESS\n")
+
+
+def test_dilated_in_a_pid_namespace_of_its_own(built, tmp_path):
+    with Experiment() as experiment:
+        experiment.add_host("h1")
+        experiment.synchronize_and_freeze()
+        command = ["unshare", "--pid", "--fork", built / "waits", "5000000"]
+        status, output = run_dilated(experiment, command, tmp_path / "out")
+    assert (status, output) == (0, "EXIT-SUCCESS\n")
