@@ -167,14 +167,18 @@ struct wait {
 	bool restart; /* the call is about to be restarted, with this deadline */
 };
 
+/* A clock page as the engine sees it, which a process shares with its forks. */
+struct clock_map {
+	struct vclock_page *page;
+	unsigned int users;
+};
+
 /* What the threads of a process share. */
 struct process {
 	pid_t pid;
 	struct host *host;
 	unsigned int threads;
-	uint64_t clock_page;	      /* address in the process; 0: none yet */
-	struct vclock_page page_sent; /* what the engine last wrote there */
-	bool page_known;
+	struct clock_map *clock; /* NULL: none yet */
 	struct itimer {
 		struct event event;
 		int64_t interval;
@@ -182,7 +186,6 @@ struct process {
 	LIST_HEAD(, timerfd) timerfds;
 	LIST_HEAD(, posix_timer) posix_timers;
 	LIST_HEAD(, socket_timeout) socket_timeouts;
-	bool shares_memory; /* with its parent: the page may change behind us */
 	UT_hash_handle hh;  /* by pid */
 };
 
@@ -231,8 +234,9 @@ void task_set_regs(const struct task *task, const struct user_regs_struct *regs)
 void inject_init(void);
 /* At the exit of an exec: puts in the clock page and replaces the vDSO. */
 void inject_clock(struct task *task);
-/* Before a slice: makes the process see this. */
-void inject_page(struct task *task, const struct vclock_page *page);
+/* The child has its parent's clock page, until one of them calls exec or ends. */
+void inject_share(struct process *child, const struct process *parent);
+void inject_forget(struct process *process);
 
 /* ---- the latch (latch.c) ----------------------------------------------- */
 

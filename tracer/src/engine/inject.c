@@ -2,13 +2,15 @@
 /*
  * What the engine puts into a dilated process: at each exec one page of code
  * and the clock page behind it, and jumps from the vDSO's clock functions to
- * that code; before each slice the clock page's content. fork copies both.
+ * that code. The clock page is shared with the engine and, after a fork, with
+ * the child; they are of one host, and one task of it runs at a time.
  */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -123,86 +125,154 @@ static uint64_t vdso_base(pid_t tid)
 	return 0;
 }
 
-/* Makes the stopped task call mmap by stepping over a syscall instruction. */
-static uint64_t remote_mmap(struct task *task, uint64_t syscall_address)
+/*
+ * Makes the stopped task do a system call by stepping over its instruction;
+ * `regs` has the arguments, and takes the result.
+ */
+static int64_t remote_call(struct task *task, struct user_regs_struct *regs, int64_t nr)
 {
-	struct user_regs_struct saved, regs;
+	uint64_t address = regs->rip;
 	int status, tries = 0;
 
-	if (!task_get_regs(task, &saved))
-		return 0;
-	regs = saved;
-	regs.rip = syscall_address;
-	regs.rax = SYS_mmap;
-	regs.orig_rax = (uint64_t)-1;
-	regs.rdi = 0;
-	regs.rsi = VCLOCK_MAP_SIZE;
-	regs.rdx = PROT_READ | PROT_WRITE | PROT_EXEC;
-	regs.r10 = MAP_PRIVATE | MAP_ANONYMOUS;
-	regs.r8 = (uint64_t)-1;
-	regs.r9 = 0;
-	task_set_regs(task, &regs);
+	regs->rax = (uint64_t)nr;
+	regs->orig_rax = (uint64_t)-1;
+	task_set_regs(task, regs);
 	/* A signal that was pending already stops it before the step: once more. */
 	do {
 		if (ptrace(PTRACE_SINGLESTEP, task->tid, 0, 0) ||
 		    waitpid(task->tid, &status, __WALL) != task->tid ||
-		    !WIFSTOPPED(status) || !task_get_regs(task, &regs))
-			return 0;
+		    !WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT ||
+		    !task_get_regs(task, regs))
+			return -ESRCH;
 		if (WSTOPSIG(status) != SIGTRAP)
 			task->signal = WSTOPSIG(status);
-	} while (regs.rip == syscall_address && tries++ < 8);
-	task_set_regs(task, &saved);
-	task->kick = KICK_NONE;
-	return (int64_t)regs.rax < 0 ? 0 : regs.rax;
+	} while (regs->rip == address && tries++ < 8);
+	regs->rip = address;
+	return (int64_t)regs->rax;
 }
 
-static void replace_function(const struct task *task, uint64_t function,
-			     uint64_t target)
+static int64_t remote_mmap(struct task *task, struct user_regs_struct *regs,
+			   uint64_t address, size_t size, int protection, int flags)
+{
+	regs->rdi = address;
+	regs->rsi = size;
+	regs->rdx = (uint64_t)protection;
+	regs->r10 = (uint64_t)flags;
+	regs->r8 = (uint64_t)-1;
+	regs->r9 = 0;
+	return remote_call(task, regs, SYS_mmap);
+}
+
+/* Both pages, the clock page shared; the address of the first, or < 0. */
+static int64_t map_pages(struct task *task, uint64_t syscall_address)
+{
+	struct user_regs_struct saved, regs;
+	int64_t map;
+
+	if (!task_get_regs(task, &saved))
+		return -ESRCH;
+	regs = saved;
+	regs.rip = syscall_address;
+	map = remote_mmap(task, &regs, 0, VCLOCK_MAP_SIZE, PROT_READ | PROT_EXEC,
+			  MAP_PRIVATE | MAP_ANONYMOUS);
+	if (map > 0 &&
+	    remote_mmap(task, &regs, (uint64_t)map + VCLOCK_PAGE_SIZE,
+			VCLOCK_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED) < 0)
+		map = -ENOMEM;
+	task_set_regs(task, &saved);
+	task->kick = KICK_NONE;
+	return map;
+}
+
+/* Maps the clock page of a process into the engine, too. */
+static struct vclock_page *map_own(pid_t tid, uint64_t address)
+{
+	char path[64];
+	void *page;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", tid, address,
+		 address + VCLOCK_PAGE_SIZE);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	page = mmap(NULL, VCLOCK_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return page == MAP_FAILED ? NULL : page;
+}
+
+static bool replace_function(int memory, uint64_t function, uint64_t target)
 {
 	/* endbr64; movabs $target, %rax; jmp *%rax */
 	uint8_t jump[16] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xb8,
 			     [14] = 0xff, 0xe0 };
-	uint64_t words[2];
 
 	memcpy(jump + 6, &target, sizeof(target));
-	memcpy(words, jump, sizeof(words));
-	ptrace(PTRACE_POKEDATA, task->tid, function, words[0]);
-	ptrace(PTRACE_POKEDATA, task->tid, function + 8, words[1]);
+	return pwrite(memory, jump, sizeof(jump), (off_t)function) == sizeof(jump);
+}
+
+static bool write_code(pid_t tid, uint64_t vdso, uint64_t map)
+{
+	ssize_t size = vclock_code_end - vclock_code;
+	char path[32];
+	int memory;
+	bool done;
+
+	/* Writes where the process itself may not. */
+	snprintf(path, sizeof(path), "/proc/%d/mem", tid);
+	memory = open(path, O_RDWR | O_CLOEXEC);
+	if (memory < 0)
+		return false;
+	done = pwrite(memory, vclock_code, (size_t)size, (off_t)map) == size;
+	for (size_t i = 0; done && i < REPLACED; i++)
+		if (replaced[i].offset)
+			done = replace_function(memory, vdso + replaced[i].offset,
+						map + i * ENTRY_SIZE);
+	close(memory);
+	return done;
 }
 
 void inject_clock(struct task *task)
 {
-	uint64_t base = vdso_base(task->tid);
-	uint64_t map = 0;
+	uint64_t vdso = vdso_base(task->tid);
+	struct vclock_page *page = NULL;
+	struct clock_map *clock;
+	int64_t map = -ENOENT;
 
-	if (base)
-		map = remote_mmap(task, base + vdso_syscall);
-	if (!map || task_write(task, map, vclock_code,
-			       (size_t)(vclock_code_end - vclock_code))) {
+	if (vdso)
+		map = map_pages(task, vdso + vdso_syscall);
+	if (map > 0)
+		page = map_own(task->tid, (uint64_t)map + VCLOCK_PAGE_SIZE);
+	if (!page || !write_code(task->tid, vdso, (uint64_t)map)) {
+		if (page)
+			munmap(page, VCLOCK_PAGE_SIZE);
 		/* Its clock reads are system calls then, which are caught. */
 		engine_warn("process %d of %s has no clock page: its clock reads "
 			    "are slow",
 			    task->tid, task->host->name);
 		return;
 	}
-	for (size_t i = 0; i < REPLACED; i++)
-		if (replaced[i].offset)
-			replace_function(task, base + replaced[i].offset,
-					 map + i * ENTRY_SIZE);
-	task->process->clock_page = map + VCLOCK_PAGE_SIZE;
-	task->process->page_known = false;
+	clock = xcalloc(sizeof(*clock));
+	clock->page = page;
+	clock->users = 1;
+	task->process->clock = clock;
 }
 
-void inject_page(struct task *task, const struct vclock_page *page)
+void inject_share(struct process *child, const struct process *parent)
 {
-	struct process *process = task->process;
-	const size_t size = offsetof(struct vclock_page, last);
+	child->clock = parent->clock;
+	if (child->clock)
+		child->clock->users++;
+}
 
-	if (!process->clock_page)
+void inject_forget(struct process *process)
+{
+	struct clock_map *clock = process->clock;
+
+	process->clock = NULL;
+	if (!clock || --clock->users)
 		return;
-	if (process->page_known && !process->shares_memory &&
-	    !memcmp(&process->page_sent, page, size))
-		return;
-	process->page_known = !task_write(task, process->clock_page, page, size);
-	process->page_sent = *page;
+	munmap(clock->page, VCLOCK_PAGE_SIZE);
+	free(clock);
 }

@@ -37,14 +37,9 @@ static uint64_t leave_ticks; /* from user code to the next look at the TSC */
 /* What the task has last read of the clock: its host's cannot be earlier. */
 static int64_t clock_read(const struct task *task, int64_t base)
 {
-	int64_t last;
+	const struct clock_map *clock = task->process->clock;
+	int64_t last = clock ? *(volatile int64_t *)&clock->page->last : base;
 
-	if (!task->process->clock_page ||
-	    task_read(task,
-		      task->process->clock_page +
-			      offsetof(struct vclock_page, last),
-		      &last, sizeof(last)))
-		return base;
 	return last > base ? last : base;
 }
 
@@ -82,6 +77,7 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		.realtime = engine.realtime,
 		.boottime = engine.boottime,
 		.tai = engine.tai,
+		.last = page->last,
 	};
 	if (engine.live) {
 		page->base = engine.live_base;
@@ -117,7 +113,6 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	int64_t base = host_now(host);
 	int64_t budget = real_budget(host, limit - base);
 	uint64_t ticks, start;
-	struct vclock_page page;
 
 	if (budget < NSEC_PER_USEC)
 		budget = NSEC_PER_USEC;
@@ -136,8 +131,8 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	engine_unlock();
 	/* The timer may have gone off just before there was a slice to see. */
 	watchdog_arm(slice->tsc_end);
-	fill_page(&page, slice);
-	inject_page(task, &page);
+	if (task->process->clock)
+		fill_page(task->process->clock->page, slice);
 }
 
 void slice_exclude(uint64_t ticks)
@@ -150,11 +145,8 @@ void slice_exclude(uint64_t ticks)
 	slice->tsc_start += ticks;
 	slice->tsc_end += ticks;
 	process = slice->task->process;
-	if (process->clock_page)
-		task_write(slice->task,
-			   process->clock_page +
-				   offsetof(struct vclock_page, tsc_start),
-			   &slice->tsc_start, sizeof(slice->tsc_start));
+	if (process->clock)
+		process->clock->page->tsc_start = slice->tsc_start;
 }
 
 /* The watchdog had to take the task's priority away: stop it the hard way. */
@@ -339,16 +331,14 @@ static _Noreturn void measure_child(void)
 }
 
 /*
- * From the look at the TSC (the page is written, the task resumed) to its next
- * stop, for a task that does next to nothing.
+ * From the look at the TSC (the task is resumed) to its next stop, for a task
+ * that does next to nothing.
  */
-static uint64_t measure_stop(uint64_t *write_ticks)
+static uint64_t measure_stop(void)
 {
 	const struct sched_param param = { .sched_priority = PRIO_TASK };
-	static struct vclock_page page;
 	uint64_t best = UINT64_MAX, start, ticks;
-	struct task task = { .tid = fork() };
-	pid_t child = task.tid;
+	pid_t child = fork();
 	int status;
 
 	if (child == 0)
@@ -358,11 +348,6 @@ static uint64_t measure_stop(uint64_t *write_ticks)
 	waitpid(child, &status, 0);
 	sched_setscheduler(child, SCHED_FIFO, &param);
 	for (int i = 0; i < 200; i++) {
-		start = tsc_now();
-		task_write(&task, (uint64_t)&page, &page, sizeof(page));
-		ticks = tsc_now() - start;
-		if (ticks < *write_ticks)
-			*write_ticks = ticks;
 		start = tsc_now();
 		ptrace(PTRACE_SYSCALL, child, 0, 0);
 		ticks = tsc_now() - start;
@@ -377,9 +362,9 @@ static uint64_t measure_stop(uint64_t *write_ticks)
 
 void slice_init(void)
 {
-	uint64_t write_ticks = UINT64_MAX, ticks = measure_stop(&write_ticks);
+	uint64_t ticks = measure_stop();
 
 	/* The way in and the way out are about as long. */
-	enter_ticks = write_ticks + ticks / 2;
+	enter_ticks = ticks / 2;
 	leave_ticks = ticks - ticks / 2;
 }

@@ -72,6 +72,7 @@ static void process_put(struct process *process)
 	if (--process->threads)
 		return;
 	timers_forget(process);
+	inject_forget(process);
 	HASH_DEL(processes, process);
 	free(process);
 }
@@ -283,7 +284,7 @@ static bool stop_syscall_exit(struct task *task)
 	return true;
 }
 
-static bool clone_makes_thread(const struct task *parent, bool *shares_memory)
+static bool clone_makes_thread(const struct task *parent)
 {
 	struct user_regs_struct regs;
 	uint64_t flags = 0;
@@ -294,14 +295,11 @@ static bool clone_makes_thread(const struct task *parent, bool *shares_memory)
 		flags = regs.rdi;
 	else if (regs.orig_rax == SYS_clone3)
 		task_read(parent, regs.rdi, &flags, sizeof(flags));
-	*shares_memory = flags & CLONE_VM;
 	return flags & CLONE_THREAD;
 }
 
 static void stop_fork(struct task *parent, int event)
 {
-	bool shares_memory = event == PTRACE_EVENT_VFORK;
-	struct process *process;
 	struct task *child;
 	unsigned long tid;
 	bool thread;
@@ -309,20 +307,13 @@ static void stop_fork(struct task *parent, int event)
 	if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
 		return;
 	parent->vforking = event == PTRACE_EVENT_VFORK;
-	thread = event == PTRACE_EVENT_CLONE &&
-		 clone_makes_thread(parent, &shares_memory);
+	thread = event == PTRACE_EVENT_CLONE && clone_makes_thread(parent);
 	child = task_find((pid_t)tid);
 	if (!child)
 		child = task_new((pid_t)tid);
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
-	process = child->process;
-	if (process != parent->process) {
-		process->clock_page = parent->process->clock_page;
-		process->page_sent = parent->process->page_sent;
-		process->page_known = parent->process->page_known;
-		process->shares_memory = shares_memory;
-		parent->process->shares_memory |= shares_memory;
-	}
+	if (!thread)
+		inject_share(child->process, parent->process);
 	if (child->state == TASK_HELD) { /* it has stopped already */
 		latch_open(child);
 		task_ready(child, false);
@@ -354,9 +345,7 @@ static void stop_exec(struct task *task, pid_t pid)
 	timed_forget(task);
 	task->exit = EXIT_EXEC;
 	latch_close(task);
-	process->clock_page = 0;
-	process->page_known = false;
-	process->shares_memory = false;
+	inject_forget(process);
 	timers_exec(process);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock page: what the code that replaces the vDSO reads. Every process
- * has its own; the engine writes it before it lets a task of the process run,
- * and no task of the process runs meanwhile, so that it needs no lock.
+ * The clock page: what the code that replaces the vDSO reads. The engine shares
+ * one with a process and those that it has forked; it writes it before it lets
+ * a task of them run, and no task of theirs runs meanwhile: it needs no lock.
  */
 #ifndef KRONOS_VCLOCK_PAGE_H
 #define KRONOS_VCLOCK_PAGE_H
