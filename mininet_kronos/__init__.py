@@ -15,6 +15,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "Experiment": "experiment",
     "KronosCLI": "cli",
+    "KronosController": "controller",
     "KronosError": "errors",
     "KronosHost": "node",
     "KronosIntf": "link",

@@ -1,4 +1,4 @@
-"""Ryu as the controller of a network in virtual time."""
+"""SDN controllers in virtual time: Ryu, or any other that is a program."""
 
 from __future__ import annotations
 
@@ -8,53 +8,68 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mininet.node import Controller
 
 from mininet_kronos.errors import ControllerError, ParameterError
 from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.node import KronosNodeMixin, check_counter, check_pace, check_speed, require_pump
-from mininet_kronos.units import parse_count
+from mininet_kronos.units import parse_count, parse_delay
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
 
 LEARNING_SWITCH = "mininet_kronos.apps.learning_switch"
 LAUNCHER = "mininet_kronos.ryu_launcher"
+OPENFLOW_PORT = 6653
 START_TIMEOUT = 60  # s of real time
 
 
-class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
-    """Runs Ryu applications as a logical process that takes part in the rounds."""
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a switch finds a controller; takes the controller's place in Switch.start()."""
+
+    name: str
+    protocol: str
+    address: str
+    port: int
+
+    def IP(self) -> str:
+        """Return the address. OVS reads unix:ADDRESS:PORT as a path that ends with the port."""
+        return self.address
+
+
+class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
+    """Runs a controller's program as a logical process that takes part in the rounds."""
+
+    _ports: ClassVar[set[int]] = set()  # of the net's controllers
 
     def __init__(
         self,
         name: str,
-        *args: str,
-        apps: str | Iterable[str] = (),
+        *args: Any,
         pace: str = "instant",
         cpu_speed: float = 1.0,
         counter: str = "auto",
-        port: int = 6653,
-        ryuArgs: str = "",
+        control_delay: str | None = None,
+        port: int | None = None,
         kronos: Pump | None = None,
         **params: Any,
     ) -> None:
         """Make the controller; it starts with the network.
 
-        args, apps: Ryu applications, as module names or files; the default is our learning switch
         pace: 'instant' (answers in zero virtual time) or 'dilated' (its computation takes time)
         cpu_speed, counter: if dilated, as for KronosHost
-        port: TCP port where switches find it
-        ryuArgs: more arguments of ryu-manager's
-        other parameters: as for Mininet's Controller.
+        control_delay: what a message between a switch and the controller takes, each way, such as '1ms'
+        port: TCP port where switches find it (None: 6653, or the next that the net's other ones leave)
+        other parameters: as for Mininet's Controller (command, cargs).
         """
         kronos = require_pump(self, name, kronos)
-        chosen = [*args, *([apps] if isinstance(apps, str) else apps)]
-        self.apps = [check_app(app) for app in chosen] or [LEARNING_SWITCH]
-        self.ryuArgs = ryuArgs
+        self.control_delay = parse_delay(control_delay, f"{name}: control_delay")
+        port = self._choose_port() if port is None else parse_count(port, f"{name}: port")
         kronos.experiment.add_host(
             name,
             cpu_speed=check_speed(name, cpu_speed),
@@ -63,44 +78,69 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
             place=FIRST_CPU,
         )
         self.log = kronos.directory / f"{name}.log"
-        port = parse_count(port, f"{name}: port")
-        super().__init__(name, kronos=kronos, process=name, port=port, **params)
+        self._endpoints: dict[str, Endpoint | KronosController] = {}
+        super().__init__(name, *args, kronos=kronos, process=name, port=port, **params)
+        self._ports.add(port)
+        self.servicePort = free_port() if self.control_delay else port
+
+    @classmethod
+    def _choose_port(cls) -> int:
+        return next(port for port in range(OPENFLOW_PORT, 1 << 16) if port not in cls._ports)
 
     def checkListening(self) -> None:
         """Raise ControllerError if something else has our port already."""
-        if self.isListening():
+        if is_listening(self.ip, self.port):
             raise ControllerError(
                 f"{self.name}: port {self.port} is taken by another program (another controller?); "
-                "stop it, or give KronosRyu another port"
+                f"stop it, or give {type(self).__name__} another port"
             )
 
-    def isListening(self) -> bool:
-        """Tell whether something listens on our port."""
-        with socket.socket() as probe:
-            return probe.connect_ex((self.ip, self.port)) == 0
+    def launchCommand(self) -> str:
+        """Return the shell command that runs the controller's program at servicePort."""
+        return with_log(f"{self.command} {self.cargs % self.servicePort}", self.log)
 
     def start(self) -> None:
-        """Start Ryu and wait, in real time, until it listens."""
-        command = ryu_command(self.port, [*shlex.split(self.ryuArgs), *self.apps], self.log)
-        self.cmd(f"{command} &")
+        """Start the program and wait, in real time, until it listens."""
+        self.cmd(f"{self.launchCommand()} &")
         if not self.kronos.frozen:
             self.waitListening()
 
     def waitListening(self, timeout: float = START_TIMEOUT) -> None:
-        """Wait, in real time, until Ryu listens; raise ControllerError with its last words if it does not."""
+        """Wait, in real time, until the program listens; raise ControllerError with its last words if not."""
         deadline = time.monotonic() + timeout
-        while not self.isListening():
+        while not is_listening(self.ip, self.servicePort):
             if not Path(f"/proc/{self.lastPid}").exists():
-                raise ControllerError(f"{self.name}: Ryu ended at once: {self.lastWords()}")
+                raise ControllerError(f"{self.name}: {self.title} ended at once: {self.lastWords()}")
             if time.monotonic() > deadline:
                 raise ControllerError(
-                    f"{self.name}: Ryu does not listen on port {self.port} after {timeout:g} s: "
-                    f"{self.lastWords()}"
+                    f"{self.name}: {self.title} does not listen on port {self.servicePort} "
+                    f"after {timeout:g} s: {self.lastWords()}"
                 )
             time.sleep(0.05)
 
+    @property
+    def title(self) -> str:
+        """What the program is called in messages."""
+        return Path(shlex.split(self.command)[0]).name
+
+    def endpoint(self, process: str, *, first: bool) -> Endpoint | KronosController:
+        """Return where the switches of a logical process find this controller.
+
+        first: they are those who use our own port. Messages that take time go by a relay of the engine's.
+        """
+        if not self.control_delay:
+            return self
+        if process not in self._endpoints:
+            port = self.port if first else free_port()
+            with socket.create_server((self.ip, port)) as listener:
+                self.kronos.experiment.add_relay(
+                    process, listener.fileno(), self.kronos_process, self.servicePort, self.control_delay
+                )
+            self._endpoints[process] = Endpoint(self.name, self.protocol, self.ip, port)
+        return self._endpoints[process]
+
     def lastWords(self) -> str:
-        """Return the last line that Ryu has logged."""
+        """Return the last line that the program has written."""
         try:
             lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         except OSError:
@@ -108,12 +148,41 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
         return lines[-1].strip() if lines else "it has said nothing"
 
     def stop(self, *_args: Any, **_params: Any) -> None:
-        """End Ryu."""
+        """End the program."""
         self.terminate()
+
+    def terminate(self) -> None:
+        """End all processes of the controller."""
+        self._ports.discard(self.port)
+        super().terminate()
 
     def endProcesses(self) -> None:
         """End every task of the controller."""
         self.kronos.experiment.kill_host(self.kronos_process)
+
+
+class KronosRyu(KronosController):
+    """Runs Ryu applications as a logical process that takes part in the rounds."""
+
+    title = "Ryu"  # type: ignore[assignment]
+
+    def __init__(
+        self, name: str, *args: str, apps: str | Iterable[str] = (), ryuArgs: str = "", **params: Any
+    ) -> None:
+        """Make the controller; it starts with the network.
+
+        args, apps: Ryu applications, as module names or files; the default is our learning switch
+        ryuArgs: more arguments of ryu-manager's, such as '--observe-links'
+        other parameters: as for KronosController.
+        """
+        chosen = [*args, *([apps] if isinstance(apps, str) else apps)]
+        self.apps = [check_app(app) for app in chosen] or [LEARNING_SWITCH]
+        self.ryuArgs = ryuArgs
+        super().__init__(name, **params)
+
+    def launchCommand(self) -> str:
+        """Return the shell command that runs Ryu with our applications."""
+        return ryu_command(self.servicePort, [*shlex.split(self.ryuArgs), *self.apps], self.log)
 
     @classmethod
     def isAvailable(cls) -> bool:
@@ -124,7 +193,25 @@ class KronosRyu(KronosNodeMixin, Controller):  # type: ignore[misc]
 def ryu_command(port: int, arguments: Iterable[str], log: Path) -> str:
     """Return the shell command that runs Ryu with these applications."""
     command = [sys.executable, "-m", LAUNCHER, "--ofp-tcp-listen-port", str(port), *arguments]
-    return f"{shlex.join(command)} >{shlex.quote(str(log))} 2>&1 </dev/null"
+    return with_log(shlex.join(command), log)
+
+
+def with_log(command: str, log: Path) -> str:
+    """Return a shell command whose output goes to a file."""
+    return f"{command} >{shlex.quote(str(log))} 2>&1 </dev/null"
+
+
+def is_listening(address: str, port: int) -> bool:
+    """Tell whether something listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def free_port() -> int:
+    """Return a TCP port of this machine's that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def check_app(app: str) -> str:

@@ -125,6 +125,17 @@ class _LinkConfig(ctypes.Structure):
     ]
 
 
+class _RelayConfig(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_uint32),
+        ("host", ctypes.c_uint32 * 2),
+        ("listener", ctypes.c_int32),
+        ("port", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("delay_ns", ctypes.c_int64),
+    ]
+
+
 class _LinkStats(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_int64 if name == "max_late_ns" else ctypes.c_uint64)
@@ -168,6 +179,7 @@ def _load() -> ctypes.CDLL:
         "add_link": (ctypes.c_int, [pointer, ctypes.POINTER(_LinkConfig)]),
         "set_link": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkParams)]),
         "link_stats": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkStats)]),
+        "add_relay": (ctypes.c_int, [pointer, ctypes.POINTER(_RelayConfig)]),
         "on_abort": (ctypes.c_int, [pointer, text]),
         "freeze": (ctypes.c_int, [pointer, ctypes.c_int]),
         "thaw": (ctypes.c_int, [pointer]),
@@ -363,6 +375,21 @@ class Experiment:
         stats = _LinkStats()
         self._call("link_stats", link, direction, ctypes.byref(stats))
         return LinkStats(*(getattr(stats, name) for name in LinkStats.__dataclass_fields__))
+
+    def add_relay(self, host: str, listener: int, target: str, port: int, delay_ns: int) -> None:
+        """Connect who connects to a listening socket to a port of 127.0.0.1, with a delay each way.
+
+        host -- who connects; target -- who listens at the port; both have place FIRST_CPU. The engine
+        duplicates the listener's descriptor: close yours.
+        """
+        config = _RelayConfig(
+            struct_size=ctypes.sizeof(_RelayConfig),
+            host=(ctypes.c_uint32 * 2)(self._host(host), self._host(target)),
+            listener=listener,
+            port=port,
+            delay_ns=delay_ns,
+        )
+        self._call("add_relay", ctypes.byref(config))
 
     def on_abort(self, shell_command: str) -> None:
         """Let the engine run this command if this process dies before :meth:`stop`."""

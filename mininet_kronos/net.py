@@ -19,7 +19,7 @@ from mininet.net import Mininet
 from mininet.util import macColonHex
 
 from mininet_kronos.clean import make_directory
-from mininet_kronos.controller import KronosRyu
+from mininet_kronos.controller import KronosController, KronosRyu
 from mininet_kronos.errors import (
     ControllerError,
     KronosError,
@@ -38,6 +38,7 @@ from mininet_kronos.units import format_duration, parse_count, parse_duration
 MAX_TIMESTEP = MILLISECOND  # of those chosen by ourselves
 CONNECT_TIMEOUT = 60  # s of real time
 SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
+MESSAGES = 8  # that a switch and its controller exchange meanwhile, one after the other
 
 
 def check_topo(topo: Any) -> None:
@@ -221,6 +222,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     def _choose_timestep(self) -> int:
         delays = [delay for link in self.links for delay in getattr(link, "delays", ())]
+        delays += [getattr(controller, "control_delay", 0) for controller in self.controllers]
         chosen = self._timestep or min([MAX_TIMESTEP, *(delay for delay in delays if delay)])
         late = [str(link) for link in self.links if min(getattr(link, "delays", (chosen,))) < chosen]
         if late and not self._warned_late:
@@ -304,12 +306,13 @@ class KronosNet(Mininet):  # type: ignore[misc]
         if self.waitConn or not self.controllers or not self.switches:
             return
         if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
-            said = [c.lastWords() for c in self.controllers if isinstance(c, KronosRyu)]
+            said = [c.lastWords() for c in self.controllers if isinstance(c, KronosController)]
             raise ControllerError(
                 f"switches are not connected after {CONNECT_TIMEOUT} s; "
                 f"the controller's last words: {' '.join(said)}"
             )
-        time.sleep(SETTLE_TIME)
+        slowest = max(getattr(controller, "control_delay", 0) for controller in self.controllers)
+        time.sleep(SETTLE_TIME + MESSAGES * slowest / 1e9)
 
     # Mininet's tools that wait
 

@@ -28,6 +28,11 @@ def checked_run(command: str, **params: Any) -> None:
         raise SwitchError(f"Open vSwitch refused the switches: {lines[-1]}")
 
 
+def endpoint(controller: Any, process: str, *, first: bool = False) -> Any:
+    """Return what stands for a controller in Switch.start(), for the switches of a logical process."""
+    return controller.endpoint(process, first=first) if hasattr(controller, "endpoint") else controller
+
+
 class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
     """OVSSwitch with the userspace datapath, in the net's own Open vSwitch.
 
@@ -44,7 +49,14 @@ class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
             raise ParameterError(
                 f"{name}: the {datapath} datapath is outside virtual time; leave datapath out (it is 'user')"
             )
+        self.controllerCount = 0
         super().__init__(name, *args, kronos=kronos, process=PROCESS, datapath=datapath, **params)
+
+    def start(self, controllers: Iterable[Any]) -> None:
+        """Start the switch, with these controllers."""
+        found = [endpoint(controller, PROCESS, first=True) for controller in controllers]
+        self.controllerCount = len(found)
+        super().start(found)
 
     @classmethod
     def setup(cls) -> None:
@@ -64,10 +76,11 @@ class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
         return switches
 
     def connected(self) -> bool:
-        """Tell whether a controller is connected: the log says so at once, the database after 5 s."""
+        """Tell whether all controllers are connected: the log says so at once, the database after 5 s."""
         log = Path(os.environ["OVS_LOGDIR"], "ovs-vswitchd.log").read_text(errors="replace")
         states = dict(re.findall(rf"\|rconn\|\w+\|{re.escape(self.name)}<->(\S+): (.*)", log))
-        return "connected" in states.values() or self.failMode == "standalone"
+        connected = sum(state == "connected" for state in states.values())
+        return bool(connected >= self.controllerCount or self.failMode == "standalone")
 
     def stop(self, deleteIntfs: bool = True) -> None:
         """Stop this switch."""

@@ -95,6 +95,19 @@ struct kronos_link_stats {
 	uint64_t queued;		/* frames in flight or queued now */
 };
 
+/*
+ * A relay: who connects to the listening socket is connected to the port of
+ * 127.0.0.1, and what is written at either end takes the delay.
+ */
+struct kronos_relay_config {
+	uint32_t struct_size;
+	uint32_t host[2];    /* who connects, and who listens at the port; place 1 */
+	int32_t listener;    /* duplicated by the engine; close yours */
+	uint32_t port;
+	uint32_t reserved;
+	int64_t delay_ns;    /* in each direction */
+};
+
 struct kronos_stats {
 	uint64_t rounds;	/* counted, also those passed over */
 	uint64_t rounds_skipped;
@@ -130,6 +143,7 @@ int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
 		    const struct kronos_link_params *params);
 int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
 		      struct kronos_link_stats *stats);
+int kronos_add_relay(struct kronos *k, const struct kronos_relay_config *config);
 /* A shell command that the engine runs if the caller dies before kronos_stop(). */
 int kronos_on_abort(struct kronos *k, const char *command);
 

@@ -25,6 +25,7 @@ enum kronos_op {
 	KRONOS_OP_ADD_LINK, /* with two descriptors */
 	KRONOS_OP_SET_LINK,
 	KRONOS_OP_LINK_STATS,
+	KRONOS_OP_ADD_RELAY, /* with a descriptor */
 	KRONOS_OP_ON_ABORT,
 	KRONOS_OP_FREEZE,
 	KRONOS_OP_THAW,
@@ -56,6 +57,7 @@ struct kronos_request {
 		struct kronos_host_config host;
 		struct kronos_link_config link;
 		struct kronos_link_params params;
+		struct kronos_relay_config relay;
 		char command[KRONOS_COMMAND_MAX];
 	};
 };

@@ -31,6 +31,7 @@
  *   clocks.c   clocks that are read or set by system calls
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.c     virtual links
+ *   relay.c    connections between switches and controller, with a delay
  *   tcp.c      the kernel's TCP timers, which stay in real time
  */
 #ifndef KRONOS_ENGINE_H
@@ -105,6 +106,7 @@ struct host {
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
+	bool relayed;		/* relays begin or end at it */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
 	uint32_t worker;	/* which serves it */
@@ -359,6 +361,14 @@ void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data
 		  size_t size);
 /* At the freeze: every run with the same seed goes on from here in the same way. */
 void link_restart_random(void);
+
+/* ---- relays (relay.c) -------------------------------------------------- */
+
+/* Takes the listener over. */
+int relay_add(const struct kronos_relay_config *config, int listener, char *error,
+	      size_t size);
+/* Takes what hosts have written; returns true if anything has happened. */
+bool relay_read(void);
 
 /* ---- TCP timers (tcp.c) ------------------------------------------------ */
 

@@ -280,6 +280,8 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 	case KRONOS_OP_LINK_STATS:
 		return link_stats(request->id, request->direction,
 				  &reply->link_stats);
+	case KRONOS_OP_ADD_RELAY:
+		return relay_add(&request->relay, fds[0], text, size);
 	case KRONOS_OP_ON_ABORT:
 		return engine_on_abort(request->command);
 	case KRONOS_OP_FREEZE:
@@ -356,10 +358,11 @@ static void take_request(void)
 		reply.result = lead(&request, fds, &reply);
 	else
 		reply.result = serve(&request, fds, &reply);
-	/* Links keep theirs. */
+	/* Links and relays keep theirs. */
 	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0 &&
-		    (request.op != KRONOS_OP_ADD_LINK || reply.result < 0))
+		if (fds[i] >= 0 && ((request.op != KRONOS_OP_ADD_LINK &&
+				     request.op != KRONOS_OP_ADD_RELAY) ||
+				    reply.result < 0))
 			close(fds[i]);
 	if (send(KRONOS_CONTROL_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 		engine_abort();
@@ -384,6 +387,7 @@ void requests_serve(void)
 	eventfd_clear(engine.wake);
 	task_drain();
 	link_read_all();
+	relay_read();
 	wire_flush();
 	engine_accept_tracers();
 	if (pending(KRONOS_CONTROL_FD))

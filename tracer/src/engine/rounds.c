@@ -152,7 +152,7 @@ static bool look_outside(void)
 
 	engine_accept_tracers();
 	task_drain();
-	return link_read_all() || engine.stats.stops != stops;
+	return (int)link_read_all() | (int)relay_read() || engine.stats.stops != stops;
 }
 
 /* Sleeps in real time until something happens outside, at most so many ns. */

@@ -317,6 +317,8 @@ void slice_run(struct task *task, int64_t limit)
 		link_read_host(host);
 	else
 		link_collect();
+	if (host->relayed)
+		relay_read();
 }
 
 /* ---- what a stop costs ------------------------------------------------- */

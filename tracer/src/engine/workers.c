@@ -136,6 +136,7 @@ bool workers_concern(uint32_t op)
 	switch (op) {
 	case KRONOS_OP_INITIALIZE:
 	case KRONOS_OP_ON_ABORT:
+	case KRONOS_OP_ADD_RELAY: /* between hosts of the first */
 	case KRONOS_OP_CLOCK: /* all are equal */
 		return false;
 	}

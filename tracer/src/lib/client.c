@@ -314,6 +314,16 @@ int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
 	return (int)result;
 }
 
+int kronos_add_relay(struct kronos *k, const struct kronos_relay_config *config)
+{
+	struct kronos_request request = { .op = KRONOS_OP_ADD_RELAY };
+
+	if (config->struct_size != sizeof(*config))
+		return bad_size(k, "kronos_relay_config");
+	request.relay = *config;
+	return (int)call(k, &request, &config->listener, 1, NULL);
+}
+
 int kronos_on_abort(struct kronos *k, const char *command)
 {
 	struct kronos_request request = { .op = KRONOS_OP_ON_ABORT };
