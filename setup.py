@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
 
-NATIVE = ("libkronos.so", "kronos-engine", "tracer")
+NATIVE = ("libkronos.so", "libkronosapi.so", "kronos-engine", "tracer")
 NATIVE_BUILD = "tracer/build"
 
 
@@ -64,8 +64,12 @@ setup(
     description="Mininet in virtual time: whole emulated networks, stepped with their SDN controller",
     license="MIT",
     python_requires=">=3.9",
-    packages=find_packages(include=["mininet_kronos", "mininet_kronos.*"]),
-    data_files=[("bin", [f"{NATIVE_BUILD}/tracer"])],
+    packages=find_packages(include=["mininet_kronos", "mininet_kronos.*", "kronos_functions"]),
+    data_files=[  # for programs in C, and for scripts of Kronos
+        ("bin", [f"{NATIVE_BUILD}/tracer", f"{NATIVE_BUILD}/kronos-engine"]),
+        ("include", ["tracer/include/kronos.h", "tracer/include/Kronos_functions.h"]),
+        ("lib", [f"{NATIVE_BUILD}/{name}" for name in ("libkronos.so", "libkronosapi.so", "libkronosapi.a")]),
+    ],
     entry_points={"console_scripts": ["kronos = mininet_kronos.__main__:main"]},
     cmdclass={"build": BuildWithNative, "build_native": BuildNative},
     distclass=NativeDistribution,

@@ -27,8 +27,9 @@ def clean() -> int:
         if not Path("/proc", pid).exists():
             shutil.rmtree(directory, ignore_errors=True)
             removed.append(directory)
-    for socket in RUN_DIRECTORY.glob("*.sock"):  # an engine's, by its orchestrator's pid
-        if not Path("/proc", socket.stem).exists():
+    served = Path("/proc/net/unix").read_text()
+    for socket in RUN_DIRECTORY.glob("*.sock*"):  # an engine's
+        if f" {socket}\n" not in served:
             socket.unlink(missing_ok=True)
             removed.append(socket)
     for path in removed:

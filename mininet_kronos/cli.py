@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-import select
+import errno
+import os
+import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from mininet.cli import CLI
 from mininet.log import error, output
 from mininet.util import quietRun
 
-from mininet_kronos import pump as pumps
-from mininet_kronos.errors import KronosError
-from mininet_kronos.units import format_duration
+from mininet_kronos.breakpoints import Breakpoints
+from mininet_kronos.errors import KronosError, ParameterError
+from mininet_kronos.experiment import HostStatus, TaskStatus
+from mininet_kronos.units import format_duration, parse_count, parse_duration
+
+TYPED_MAX = 4096
 
 
 class KronosCLI(CLI):  # type: ignore[misc]
     """CLI whose commands run rounds until they end, with verbs for virtual time."""
 
-    helpStr = CLI.helpStr + (  # noqa: N815
+    helpStr = CLI.helpStr.partition("However, starting up an xterm")[0] + (  # noqa: N815
+        "\n"
         "The network is frozen; virtual time passes while a command runs, and with\n"
         "  mininet> run 5s\n"
-        "  mininet> step 10ms\n\n"
+        "  mininet> step\n"
+        "Stop it at a moment, at what a node writes, or at a frame on a link, and look around:\n"
+        "  mininet> break h2 64 bytes\n"
+        "  mininet> break s1-eth1 udp port 5001\n"
+        "  mininet> status\n"
+        "'help <verb>' tells more.\n\n"
     )
+
+    def __init__(
+        self, mininet: Any, stdin: Any = sys.stdin, script: str | None = None, **params: Any
+    ) -> None:
+        self.breakpoints = Breakpoints(mininet)
+        try:
+            super().__init__(mininet, stdin=stdin, script=script, **params)
+        finally:
+            self.breakpoints.clear()
+
+    @classmethod
+    def initReadline(cls) -> None:
+        """Prepare history, and complete whole words such as s1-eth1."""
+        super().initReadline()
+        with suppress(ImportError):
+            import readline
+
+            readline.set_completer_delims(" \t\n")
 
     def onecmd(self, line: str) -> Any:
         """Run one line; an error is one line as well."""
@@ -32,10 +62,12 @@ class KronosCLI(CLI):  # type: ignore[misc]
             error(f"*** {problem}\n")
             return None
 
+    # Time
+
     def do_run(self, line: str) -> None:
         """Let virtual time pass.
 
-        Usage: run 5s
+        Usage: run <duration>, for example: run 5s
         """
         if not line:
             error("usage: run <duration>, for example: run 5s\n")
@@ -44,14 +76,19 @@ class KronosCLI(CLI):  # type: ignore[misc]
         self.do_time("")
 
     def do_step(self, line: str) -> None:
-        """Let virtual time pass, one round by default.
+        """Run rounds: one, or N, of the network's timestep or of another one.
 
-        Usage: step [10ms]
+        Usage: step [N] [timestep], for example: step 10 or step 5 100us
         """
-        if line:
-            self.mn.run(line)
-        else:
-            self.mn.progress(1)
+        words = line.split()
+        rounds = parse_count(words.pop(0), "N") if words and words[0].isdigit() else 1
+        timestep = parse_duration(words.pop(0), "timestep") if words else self.mn.timestep
+        if words:
+            error("usage: step [N] [timestep], for example: step 5 100us\n")
+            return
+        if timestep == 0:
+            raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
+        self.mn.pump.progress(rounds, timestep)
         self.do_time("")
 
     def do_time(self, line: str) -> None:
@@ -67,42 +104,229 @@ class KronosCLI(CLI):  # type: ignore[misc]
         virtual, real = self.mn.now - virtual, time.monotonic() - real
         output(f"*** Elapsed time: {format_duration(virtual)} virtual, {real:.6f} s real\n")
 
-    def do_status(self, _line: str) -> None:
-        """Tell how the experiment stands."""
-        stats = self.mn.experiment.stats()
+    def do_freeze(self, _line: str) -> None:
+        """Freeze the network after a thaw.
+
+        Usage: freeze
+        """
+        self.mn.freeze()
+        self.do_time("")
+
+    def do_thaw(self, _line: str) -> None:
+        """Let virtual time follow real time, as in a plain Mininet, until 'freeze'.
+
+        Usage: thaw
+        """
+        self.mn.thaw()
+        self.do_time("")
+
+    # Looking
+
+    def do_status(self, line: str) -> None:
+        """Tell how the experiment stands, and where each host stands; with nodes, all of their tasks.
+
+        Usage: status [node...]
+        """
+        experiment = self.mn.experiment
+        nodes = [self.mn[name] for name in line.split()]
+        if nodes:
+            for process in dict.fromkeys(node.kronos_process for node in nodes):
+                host = experiment.host_status(process)
+                output(f"{_describe(host)}\n")
+                for task in host.tasks:
+                    output(f"  {_describe_task(task)}\n")
+            return
+        stats = experiment.stats()
         output(
             f"virtual time: {format_duration(self.mn.now)}, "
             f"{'frozen' if self.mn.pump.frozen else 'live'}, timestep {format_duration(self.mn.timestep)}\n"
             f"rounds: {stats.rounds}, of which idle and passed over: {stats.rounds_skipped}\n"
             f"logical processes: {stats.hosts}, tasks: {stats.tasks}\n"
             f"frames: {stats.frames}, late: {stats.late_frames}\n"
-            f"engine: {self.mn.experiment.mechanisms}\n"
+            f"engine: {experiment.mechanisms}\n"
         )
+        for name in experiment.hosts:
+            output(f"{_describe(experiment.host_status(name))}\n")
+
+    def do_links(self, line: str) -> None:
+        """Report on links: whether they are up, their parameters, and what each end has sent.
+
+        Usage: links [link...], for example: links h1-s1
+        """
+        for link in [self._link(name) for name in line.split()] or self.mn.links:
+            output(f"{link} {link.status()}\n")
+            for direction, (sender, receiver) in enumerate(
+                ((link.intf1, link.intf2), (link.intf2, link.intf1))
+            ):
+                stats = self.mn.experiment.link_stats(link.kronos_link, direction)
+                model = ", ".join(
+                    f"{key} {value}" for key, value in sender.model.items() if value is not None
+                )
+                output(
+                    f"  {sender} -> {receiver}: {model or 'no limits'}; sent {stats.tx_frames} frames, "
+                    f"{stats.tx_bytes} bytes; delivered {stats.rx_frames}, dropped {stats.dropped_queue} "
+                    f"by the queue and {stats.dropped_loss} by loss, late {stats.late}, "
+                    f"on their way {stats.queued}\n"
+                )
+
+    def _link(self, name: str) -> Any:
+        link = self.mn.findLink(name)
+        if not link:
+            raise ParameterError(f"there is no link '{name}'; 'links' lists them: name an end or both nodes")
+        return link
+
+    # Breakpoints
+
+    def do_break(self, line: str) -> None:
+        r"""Stop virtual time once: at a time, at what a node writes, or at a frame on a link.
+
+        Usage: break                    lists the breakpoints
+               break 12.5s              stop at this virtual time
+               break +500ms             stop so much later
+               break h1 bytes from      stop when h1's shell writes a line that matches (regular expression)
+               break s1-eth1 tcp[13]=2  stop when a frame passes that matches (tcpdump's filter)
+               break h1-s1              stop at any frame on the link
+               break clear              removes all
+        Virtual time stops at the end of the round in which it happens; 'continue' goes on with a command.
+        """
+        if line == "clear":
+            self.breakpoints.clear()
+        elif line:
+            output(f"will stop at {self.breakpoints.add(line).what}\n")
+        else:
+            for each in self.breakpoints:
+                output(f"{each.what}\n")
+
+    def do_continue(self, line: str) -> None:
+        """Go on with the commands of nodes that a breakpoint has interrupted.
+
+        Usage: continue [node]
+        """
+        nodes = [self.mn[line]] if line else [node for node in self.mn.values() if node.waiting]
+        if not nodes or not nodes[0].waiting:
+            error("there is no command to go on with; see 'help break'\n")
+            return
+        for node in nodes:
+            self.waitForNode(node)
+
+    def do_source(self, line: str) -> None:
+        """Run the commands of a file.
+
+        Usage: source <file>
+        """
+        words = line.split()
+        if len(words) == 1 and not os.access(words[0], os.R_OK):
+            error(f"error reading file {words[0]}\n")  # Mininet's own would end here
+            return
+        super().do_source(line)
+
+    # Not in virtual time
 
     def do_xterm(self, _line: str, term: str = "xterm") -> None:
-        """Not in virtual time: a terminal would stand still between rounds."""
+        """Refused: a terminal would stand still between rounds.
+
+        Type '<node> <command>' here instead.
+        """
         error(f"{term} would stand still between rounds; type '<node> <command>' here instead\n")
 
+    def do_gterm(self, line: str) -> None:
+        """Refused: a terminal would stand still between rounds.
+
+        Type '<node> <command>' here instead.
+        """
+        self.do_xterm(line, term="gterm")
+
     def do_x(self, _line: str) -> None:
-        """Not in virtual time: an X11 client would stand still between rounds."""
+        """Refused: an X11 client would stand still between rounds.
+
+        Type '<node> <command>' here instead.
+        """
         error("an X11 client would stand still between rounds; type '<node> <command>' here instead\n")
+
+    # Commands of nodes
+
+    def default(self, line: str) -> None:
+        """Run a command on a node."""
+        name = line.split()[0]
+        if name in self.mn and self.mn[name].waiting:
+            error(f"{name}: its command has not ended; 'continue {name}' goes on with it\n")
+            return
+        super().default(line)
 
     def waitForNode(self, node: Any) -> None:
         """Run rounds until a node's command has ended; print what it writes, pass on what is typed."""
-        terminal = self.isatty()
-        if terminal:
-            quietRun("stty -icanon min 1")
+        if not self.isatty():
+            self._await(node)
+            return
+        quietRun("stty -icanon min 1")  # programs get each key
+        with self.mn.pump.watching(self.stdin.fileno(), lambda: node.write(self._typed())):
+            self._await(node)
 
-        def typed() -> bool:
-            return terminal and pumps.is_ready(self.stdin.fileno(), select.POLLIN)
-
+    def _await(self, node: Any) -> None:
         while node.waiting:
             try:
-                if typed():
-                    node.write(self.stdin.read(1))
-                elif node.kronos.wait(node.stdout.fileno(), alive=lambda: node.lives() and not typed()):
-                    output(node.monitor())
-                elif not node.lives():
-                    node.monitor()  # says so
+                output(node.monitor())
             except KeyboardInterrupt:
                 node.sendInt()
+        self.mn.pump.heed_halt()
+
+    def _typed(self) -> str:
+        """Return what has been typed; end if the terminal is gone."""
+        try:
+            typed = os.read(self.stdin.fileno(), TYPED_MAX)
+        except OSError as problem:
+            if problem.errno != errno.EIO:
+                raise
+            typed = b""
+        if not typed:
+            sys.exit("*** The terminal is gone\n")
+        return typed.decode(errors="replace")
+
+    # Completion
+
+    def completenames(self, text: str, *_ignored: Any) -> list[str]:
+        """Complete the first word: verbs and nodes."""
+        return [*super().completenames(text), *self._nodes(text)]
+
+    def completedefault(self, text: str, *_ignored: Any) -> list[str]:
+        """Complete other words: nodes."""
+        return self._nodes(text)
+
+    def complete_break(self, text: str, *_ignored: Any) -> list[str]:
+        """Complete nodes and links."""
+        return [*self._nodes(text), *self._interfaces(text)]
+
+    def complete_links(self, text: str, *_ignored: Any) -> list[str]:
+        """Complete links."""
+        return self._interfaces(text)
+
+    def _nodes(self, text: str) -> list[str]:
+        return [name for name in self.mn if name.startswith(text)]
+
+    def _interfaces(self, text: str) -> list[str]:
+        names = [intf.name for link in self.mn.links for intf in (link.intf1, link.intf2)]
+        return [name for name in names if name.startswith(text)]
+
+
+def _describe(host: HostStatus) -> str:
+    """Return one line: what the host is, its clock, and what its youngest task does."""
+    kind = "instant" if host.pace == "instant" else f"{host.counter}, speed {host.cpu_speed:g}"
+    if host.next is None:
+        due = "nothing is due"
+    else:
+        due = f"next at {format_duration(host.next)}" if host.next > host.clock else "wants to run"
+    doing = _describe_task(host.tasks[0]) if host.tasks else "no process"
+    more = f" (and {len(host.tasks) - 1} more)" if len(host.tasks) > 1 else ""
+    return f"{host.name} ({kind}): clock {format_duration(host.clock)}, {due}; {doing}{more}"
+
+
+def _describe_task(task: TaskStatus) -> str:
+    number = str(task.pid) if task.pid == task.tid else f"{task.pid}, thread {task.tid}"
+    doing = {
+        "joining": "has not begun",
+        "ready": "wants to run",
+        "stopped": "is stopped by a signal",
+        "waiting": f"waits in {task.call}()" if task.call else "is in the kernel",
+    }[task.state]
+    until = "" if task.deadline is None else f" until {format_duration(task.deadline)}"
+    return f"{task.program} [{number}] {doing}{until}"

@@ -33,3 +33,7 @@ class UnknownNodeError(KronosError, KeyError):
 
 class EngineError(KronosError):
     """The engine refuses, has ended, or cannot start here."""
+
+
+class BreakpointReached(KronosError):  # noqa: N818 (the user has asked for it)
+    """Virtual time has stopped at a breakpoint; everything is frozen."""

@@ -19,10 +19,12 @@ from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 
 COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
 PACES = {"dilated": 0, "instant": 1}
+TASK_STATES = ("joining", "ready", "waiting", "stopped")
 FIRST_CPU = 1  # a place
 
 _NAME_MAX = 64
 _INTERFACE_MAX = 16
+_NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,31 @@ class HostStats:
     cpu_ns: int  # real CPU time that its tasks were charged for
     slices: int  # times that one of them was let run
     tasks: int  # now
+
+
+@dataclass(frozen=True)
+class TaskStatus:
+    """Where a thread of a host stands."""
+
+    pid: int
+    tid: int
+    program: str
+    state: str  # one of TASK_STATES
+    call: str  # the system call that it waits in, or ''
+    deadline: int | None  # when that call times out, in ns since the freeze
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """Where a host stands; times in ns since the freeze."""
+
+    name: str
+    clock: int
+    next: int | None  # when it can act again; None: nothing is due
+    pace: str
+    counter: str
+    cpu_speed: float
+    tasks: tuple[TaskStatus, ...]  # the youngest first
 
 
 # The structures of kronos.h.
@@ -151,6 +178,30 @@ class _HostStats(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in HostStats.__dataclass_fields__]
 
 
+class _HostStatus(ctypes.Structure):
+    _fields_ = [
+        ("clock", ctypes.c_int64),
+        ("next", ctypes.c_int64),
+        ("tasks", ctypes.c_uint32),
+        ("pace", ctypes.c_uint32),
+        ("counter", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("cpu_speed", ctypes.c_double),
+    ]
+
+
+class _Task(ctypes.Structure):
+    _fields_ = [
+        ("pid", ctypes.c_int32),
+        ("tid", ctypes.c_int32),
+        ("state", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("deadline", ctypes.c_int64),
+        ("call", ctypes.c_char * 32),
+        ("program", ctypes.c_char * 16),
+    ]
+
+
 def native_path(name: str) -> Path:
     """Return the path of a built C part: installed with the package, or in a source tree."""
     package = Path(__file__).resolve().parent
@@ -158,6 +209,14 @@ def native_path(name: str) -> Path:
         if (directory / name).exists():
             return directory / name
     raise EngineError(f"{name} has not been built; fix: make setup")
+
+
+def _or_never(time: int) -> int | None:
+    return None if time == _NEVER else time
+
+
+def _name_of(names: dict[str, int], number: int) -> str:
+    return next(name for name, value in names.items() if value == number)
 
 
 def _readable(descriptor: int) -> bool:
@@ -188,6 +247,11 @@ def _load() -> ctypes.CDLL:
         "host_time": (i64, [pointer, u32]),
         "stats": (ctypes.c_int, [pointer, ctypes.POINTER(_Stats)]),
         "host_stats": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStats)]),
+        "host_status": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStatus)]),
+        "task": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_Task)]),
+        "watch_link": (ctypes.c_int, [pointer, u32, ctypes.c_int]),
+        "watch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
+        "unwatch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
         "stop": (ctypes.c_int, [pointer]),
     }
     for name, (result, arguments) in prototypes.items():
@@ -244,6 +308,7 @@ class Experiment:
         self._handle = ctypes.c_void_p()
         self._library: ctypes.CDLL | None = None
         self._hosts: dict[str, int] = {}
+        self._watches: set[int] = set()
         self.frozen = False
 
     def __enter__(self) -> Experiment:
@@ -391,6 +456,13 @@ class Experiment:
         )
         self._call("add_relay", ctypes.byref(config))
 
+    def watch_link(self, link: int, descriptor: int) -> None:
+        """Send every frame that is sent on a link to one end of a datagram socket pair as well.
+
+        It ends when the other end is closed, whose SO_ATTACH_FILTER filter chooses among the frames.
+        """
+        self._call("watch_link", link, descriptor)
+
     def on_abort(self, shell_command: str) -> None:
         """Let the engine run this command if this process dies before :meth:`stop`."""
         self._call("on_abort", shell_command.encode())
@@ -423,9 +495,21 @@ class Experiment:
         done = 0
         while True:
             done += self._call("progress", timestep_ns, rounds - done, until_fd)
-            if done >= rounds or (until_fd >= 0 and _readable(until_fd)):
+            if done >= rounds or self._watches or (until_fd >= 0 and _readable(until_fd)):
                 return done
             # A signal has ended it early; its handler has run here, without an exception.
+
+    def watch_fd(self, descriptor: int) -> int:
+        """End every progress() in the round in which this is readable, too; return its number."""
+        number = self._call("watch_fd", descriptor)
+        self._watches.add(number)
+        return number
+
+    def unwatch_fd(self, number: int) -> None:
+        """Undo watch_fd()."""
+        if self.running:
+            self._call("unwatch_fd", number)
+        self._watches.discard(number)
 
     @property
     def now(self) -> int:
@@ -447,6 +531,26 @@ class Experiment:
         stats = _HostStats()
         self._call("host_stats", self._host(name), ctypes.byref(stats))
         return HostStats(*(getattr(stats, field) for field in HostStats.__dataclass_fields__))
+
+    def host_status(self, name: str) -> HostStatus:
+        """Return where a host and each of its tasks stand."""
+        host = self._host(name)
+        status, task = _HostStatus(), _Task()
+        self._call("host_status", host, ctypes.byref(status))
+        tasks: list[TaskStatus] = []
+        while self._call("task", host, len(tasks), ctypes.byref(task)):
+            state, call = TASK_STATES[task.state], task.call.decode()
+            program = task.program.decode(errors="replace")
+            tasks.append(TaskStatus(task.pid, task.tid, program, state, call, _or_never(task.deadline)))
+        return HostStatus(
+            name=name,
+            clock=status.clock,
+            next=_or_never(status.next),
+            pace=_name_of(PACES, status.pace),
+            counter=_name_of(COUNTERS, status.counter),
+            cpu_speed=status.cpu_speed,
+            tasks=tuple(tasks),
+        )
 
     # Stage 5
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Callable
 
 from mininet_kronos import explain_missing
 from mininet_kronos.errors import KronosError, MissingProgramError
@@ -80,19 +79,3 @@ def check_machine() -> None:
     """Raise KronosError, naming the fix, if this machine cannot run a net; changes nothing."""
     for check in (check_root, check_programs, check_tun):
         check()
-
-
-def examine() -> int:
-    """Print what works and how to fix what does not; return 0 if a network can run, else 1."""
-    failed = 0
-    checks: tuple[Callable[[], str], ...] = (
-        check_root, check_programs, check_mininet, check_ryu, check_tun, check_engine,
-    )  # fmt: skip
-    for check in checks:
-        try:
-            print(f"ok       {check()}")
-        except KronosError as problem:
-            failed += 1
-            print(f"PROBLEM  {problem}")
-    print("this machine can run networks in virtual time" if not failed else f"problems: {failed}")
-    return 1 if failed else 0

@@ -185,6 +185,21 @@ class KronosNet(Mininet):  # type: ignore[misc]
         """Stage 4: run rounds of one timestep each; return how many were done."""
         return self.pump.progress(parse_count(rounds, "rounds", least=0))
 
+    def thaw(self) -> None:
+        """Let virtual time follow real time, until freeze()."""
+        if self.pump.frozen:
+            self.experiment.thaw()
+
+    def freeze(self) -> None:
+        """Freeze again after a thaw(); the clocks of all hosts are equal then."""
+        self._require_started()
+        if not self.experiment.frozen:
+            self.experiment.synchronize_and_freeze()
+
+    def _require_started(self) -> None:
+        if not self._started or self.pump.stopped:
+            raise KronosError("the network is not running; call net.start() first")
+
     def stop(self) -> None:
         """Stage 5: end everything, and leave nothing behind. Does nothing the second time."""
         if self.pump.stopped or os.getpid() != self._owner:
@@ -296,6 +311,15 @@ class KronosNet(Mininet):  # type: ignore[misc]
                 f"there is no node '{name}'; there are {', '.join(self.nameToNode) or 'none'}"
             )
         return self.nameToNode[name]
+
+    def findLink(self, name: str) -> Any:
+        """Return the link of an interface ('s1-eth1') or of two nodes ('h1-s1': the first one), or None."""
+        for link in self.links:
+            ends = [link.intf1, link.intf2]
+            pairs = {f"{a.node}-{b.node}" for a, b in (ends, ends[::-1])}
+            if name in pairs or name in (end.name for end in ends):
+                return link
+        return None
 
     def randMac(self) -> str:
         """Return a MAC address; the seed decides which ones come."""

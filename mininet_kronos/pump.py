@@ -11,6 +11,8 @@ import heapq
 import os
 import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Protocol, Union
 
@@ -54,6 +56,8 @@ class Pump:
         self.stopped = False
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
+        self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # by descriptor
+        self._halted: Exception | None = None
         self._alarms: list[tuple[int, int, Callable[[], int | None]]] = []
         self._alarm_count = 0
         self._rounds = 64  # in one call: as many as take about a tenth of a second
@@ -68,12 +72,12 @@ class Pump:
         """Virtual time in ns since the freeze."""
         return self.experiment.now
 
-    def progress(self, rounds: int) -> int:
-        """Run rounds of one timestep; return how many were done."""
+    def progress(self, rounds: int, timestep: int | None = None) -> int:
+        """Run rounds of one timestep (None: the network's); return how many were done."""
         self._require_frozen()
         done = 0
         while done < rounds:
-            done += self._step(rounds - done)
+            done += self._step(rounds - done, timestep=timestep)
         return done
 
     def run(self, duration: int) -> None:
@@ -81,8 +85,7 @@ class Pump:
         rounds, rest = divmod(duration, self.timestep)
         self.progress(rounds)
         if rest:
-            self.experiment.progress(rest, 1)
-            self._ring()
+            self.progress(1, rest)
 
     def at(self, time: int, alarm: Callable[[], int | None]) -> None:
         """Call a function at the end of the round in which virtual time reaches `time` (ns).
@@ -110,11 +113,45 @@ class Pump:
             if self.frozen:
                 self._step(MAX_ROUNDS if left is None else -(-left // self.timestep), fd)
             else:
-                _sleep(fd, left)
+                self._sleep(fd, left)
             if is_ready(fd):
                 return True
             if alive and not alive():
                 return is_ready(fd)
+
+    @contextmanager
+    def watching(self, fd: int, callback: Callable[[], None]) -> Iterator[None]:
+        """Call a function in each round in which this is readable; it has to read."""
+        self.watch(fd, callback)
+        try:
+            yield
+        finally:
+            self.unwatch(fd)
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Do so until unwatch()."""
+        self._watched[fd] = self.experiment.watch_fd(fd), callback
+
+    def unwatch(self, fd: int) -> None:
+        """Undo watch()."""
+        if fd in self._watched:
+            self.experiment.unwatch_fd(self._watched.pop(fd)[0])
+
+    def _look(self, waited: int) -> None:
+        """Call those who watch something else that is readable."""
+        for fd, (_number, callback) in [*self._watched.items()]:
+            if fd != waited and is_ready(fd):
+                callback()
+
+    def halt(self, reason: Exception) -> None:
+        """Raise this, in the call that runs rounds now or next, before another round."""
+        self._halted = reason
+
+    def heed_halt(self) -> None:
+        """Raise what halt() was given, if it has not been raised yet."""
+        if self._halted:
+            reason, self._halted = self._halted, None
+            raise reason
 
     def overheard(self, node: str, source: str, data: bytes) -> None:
         """Tell those who listen what a process has written, when the orchestrator reads it."""
@@ -124,21 +161,33 @@ class Pump:
     def _clock(self) -> int:
         return self.now if self.frozen else time.monotonic_ns()
 
-    def _step(self, most: int, fd: int = -1) -> int:
+    def _step(self, most: int, fd: int = -1, timestep: int | None = None) -> int:
         """Run at least one round, and about as many as take a tenth of a second; return how many."""
+        self.heed_halt()
+        timestep = timestep or self.timestep
         rounds = min(self._rounds, most)
         if self._alarms:
             left = self._alarms[0][0] - self.now
-            rounds = max(1, min(rounds, -(-left // self.timestep)))
+            rounds = max(1, min(rounds, -(-left // timestep)))
         begin = time.monotonic()
-        done = self.experiment.progress(self.timestep, rounds, fd)
+        done = self.experiment.progress(timestep, rounds, fd)
         spent = time.monotonic() - begin
         if done == self._rounds and spent < 0.05:
             self._rounds = min(2 * self._rounds, MAX_ROUNDS)
         elif spent > 0.2 and self._rounds > 1:
             self._rounds //= 2
         self._ring()
+        self._look(fd)
+        self.heed_halt()
         return done
+
+    def _sleep(self, fd: int, left: int | None) -> None:
+        """Wait in real time, for at most a second."""
+        poller = select.poll()
+        for each in fd, *self._watched:
+            poller.register(each, READ_EVENTS)
+        poller.poll(1000 if left is None else min(1000, -(-left // MILLISECOND)))
+        self._look(fd)
 
     def _ring(self) -> None:
         """Call what is due."""
@@ -152,13 +201,9 @@ class Pump:
 
     def _require_frozen(self) -> None:
         if not self.frozen:
-            raise KronosError("virtual time is not frozen; call net.start() first")
-
-
-def _sleep(fd: int, left: int | None) -> None:
-    poller = select.poll()
-    poller.register(fd, READ_EVENTS)
-    poller.poll(1000 if left is None else min(1000, -(-left // MILLISECOND)))
+            raise KronosError(
+                "virtual time is not frozen; call net.start() first, or net.freeze() after a thaw"
+            )
 
 
 # Descriptors whose other end is in virtual time, and the pump that moves it.
@@ -212,7 +257,15 @@ class Poller:
             for fd, events in self._events.items():
                 both.register(fd, events)
             endless = timeout is None or timeout < 0
-            pump.wait(both.fileno(), None if endless else round(float(timeout or 0) * MILLISECOND))
+            # The engine has to look at a pty itself to see at once what was written to it.
+            watches = [
+                pump.experiment.watch_fd(fd) for fd, wanted in self._events.items() if wanted & READ_EVENTS
+            ]
+            try:
+                pump.wait(both.fileno(), None if endless else round(float(timeout or 0) * MILLISECOND))
+            finally:
+                for watch in watches:
+                    pump.experiment.unwatch_fd(watch)
         return self._poll.poll(0)
 
 

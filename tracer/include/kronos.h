@@ -56,6 +56,7 @@ struct kronos_config {
 
 #define KRONOS_F_NO_BPF_LATCH 1u  /* self-test may not choose the BPF latch ... */
 #define KRONOS_F_NO_LATCH 2u	  /* ... nor the plain latch */
+#define KRONOS_F_SHARED_CPU 4u	  /* the caller runs one of its experiments at a time */
 
 struct kronos_host_config {
 	uint32_t struct_size;
@@ -124,6 +125,34 @@ struct kronos_host_stats {
 	uint64_t tasks;		/* now */
 };
 
+/* Where a host stands. */
+struct kronos_host_status {
+	int64_t clock;	  /* as kronos_host_time() */
+	int64_t next;	  /* when it can act again; INT64_MAX: nothing is due */
+	uint32_t tasks;	  /* threads of its processes */
+	uint32_t pace;	  /* enum kronos_pace */
+	uint32_t counter; /* enum kronos_counter, never auto */
+	uint32_t reserved;
+	double cpu_speed;
+};
+
+enum kronos_task_state {
+	KRONOS_TASK_JOINING = 0, /* its tracer has not yet executed its command */
+	KRONOS_TASK_READY = 1,	 /* it wants to run */
+	KRONOS_TASK_WAITING = 2, /* in the kernel, mostly in a system call */
+	KRONOS_TASK_STOPPED = 3, /* by SIGSTOP and the like */
+};
+
+/* Where one task of a host stands. */
+struct kronos_task {
+	int32_t pid, tid;
+	uint32_t state;	   /* enum kronos_task_state */
+	uint32_t reserved;
+	int64_t deadline;  /* when the call that it waits in times out; INT64_MAX: never */
+	char call[32];	   /* that system call, or empty */
+	char program[16];  /* as in /proc/PID/comm */
+};
+
 /* Stage 1: start the engine; until the freeze virtual time follows real time. */
 int kronos_initialize(struct kronos **out, const struct kronos_config *config);
 
@@ -135,6 +164,8 @@ const char *kronos_mechanisms(const struct kronos *k);
 
 /* Stage 2: declare a host (logical process); returns its id, from 1. */
 int kronos_add_host(struct kronos *k, const struct kronos_host_config *config);
+/* The id of a host; -ENOENT if there is none of this name. */
+int kronos_find_host(struct kronos *k, const char *name);
 /* End every task of a host with SIGKILL and wait until they are gone. */
 int kronos_kill_host(struct kronos *k, uint32_t host);
 /* Returns the link's id, from 0. */
@@ -144,6 +175,12 @@ int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
 int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
 		      struct kronos_link_stats *stats);
 int kronos_add_relay(struct kronos *k, const struct kronos_relay_config *config);
+/*
+ * Sends every frame that either end of the link sends to `socket` as well, one
+ * end of a datagram socket pair, until the other end is closed. With a filter
+ * on that end (SO_ATTACH_FILTER) and as until_fd it stops a kronos_progress().
+ */
+int kronos_watch_link(struct kronos *k, uint32_t link, int socket);
 /* A shell command that the engine runs if the caller dies before kronos_stop(). */
 int kronos_on_abort(struct kronos *k, const char *command);
 
@@ -160,6 +197,12 @@ int kronos_thaw(struct kronos *k);
  */
 int64_t kronos_progress(struct kronos *k, int64_t timestep_ns,
 			int64_t num_rounds, int until_fd);
+/*
+ * From now on every kronos_progress() ends in the round in which this is
+ * readable, too; returns the number to unwatch it by.
+ */
+int kronos_watch_fd(struct kronos *k, int fd);
+int kronos_unwatch_fd(struct kronos *k, int number);
 /* Ends a running kronos_progress() after its round; from any thread or signal handler. */
 void kronos_interrupt(struct kronos *k);
 
@@ -168,6 +211,11 @@ int64_t kronos_now(struct kronos *k);
 int64_t kronos_host_time(struct kronos *k, uint32_t host);
 int kronos_stats(struct kronos *k, struct kronos_stats *stats);
 int kronos_host_stats(struct kronos *k, uint32_t host, struct kronos_host_stats *stats);
+int kronos_host_status(struct kronos *k, uint32_t host,
+		       struct kronos_host_status *status);
+/* A host's tasks by number, from 0, the youngest first; 1, or 0 if it has no more. */
+int kronos_task(struct kronos *k, uint32_t host, uint32_t number,
+		struct kronos_task *task);
 
 /* Stage 5: end all dilated processes and the engine; frees k. */
 int kronos_stop(struct kronos *k);

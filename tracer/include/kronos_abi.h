@@ -8,6 +8,8 @@
 #define KRONOS_ABI_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "kronos.h"
 
@@ -34,8 +36,30 @@ enum kronos_op {
 	KRONOS_OP_STATS,
 	KRONOS_OP_HOST_STATS,
 	KRONOS_OP_STOP,
+	KRONOS_OP_FIND_HOST,
+	KRONOS_OP_HOST_STATUS,
+	KRONOS_OP_TASK,
+	KRONOS_OP_WATCH_LINK, /* with a descriptor */
+	KRONOS_OP_WATCH_FD,   /* with a descriptor */
+	KRONOS_OP_UNWATCH_FD,
 	KRONOS_OP_ADD_TRACER, /* among workers: a standalone tracer's host */
 };
+
+/*
+ * Where the engine of a co-simulation's timeline listens, for all those that do
+ * not say otherwise. Returns -1 if there is no room.
+ */
+static inline int kronos_socket_of(int timeline, char *path, size_t size)
+{
+	const char *base = getenv(KRONOS_SOCKET_ENV);
+	int length;
+
+	if (!base)
+		base = KRONOS_RUN_DIR "/engine.sock";
+	length = timeline ? snprintf(path, size, "%s.%d", base, timeline) :
+			    snprintf(path, size, "%s", base);
+	return length < 0 || (size_t)length >= size ? -1 : 0;
+}
 
 /* Orchestrator to engine. */
 struct kronos_request {
@@ -70,6 +94,8 @@ struct kronos_reply {
 		struct kronos_link_stats link_stats;
 		struct kronos_stats stats;
 		struct kronos_host_stats host_stats;
+		struct kronos_host_status host_status;
+		struct kronos_task task;
 	};
 };
 
@@ -78,6 +104,8 @@ struct kronos_join {
 	char host[KRONOS_NAME_MAX]; /* empty: a host of its own, as below */
 	int32_t tracer_id;	    /* 0: the next free one */
 	uint32_t standalone;	    /* counts as one of the expected tracers */
+	uint32_t waits;		    /* no tracer: waits for the end of the experiment */
+	uint32_t reserved;
 	double cpu_speed;
 };
 

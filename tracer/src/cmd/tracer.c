@@ -6,6 +6,7 @@
  *
  *   tracer -c "COMMAND" -r SPEED [-i ID]     one command, as in Kronos
  *   tracer -f FILE -r SPEED [-i ID]          one command a line
+ *   tracer -t TIMELINE -c "COMMAND"          of a co-simulation
  *   tracer --host NAME -- COMMAND [ARG...]   a command of a host of the network
  */
 #include <errno.h>
@@ -32,11 +33,12 @@
 struct options {
 	const char *socket, *command, *file;
 	struct kronos_join join;
+	int timeline;
 	char **argv;
 };
 
 static const char usage[] =
-	"usage: tracer -c COMMAND | -f FILE  -r SPEED [-i ID] [--socket PATH]\n"
+	"usage: tracer -c COMMAND | -f FILE  [-r SPEED] [-i ID] [-t TIMELINE] [-s PATH]\n"
 	"       tracer --host NAME [--socket PATH] -- COMMAND [ARG...]\n"
 	"\n"
 	"Launches commands as dilated processes of a running experiment.\n"
@@ -44,10 +46,12 @@ static const char usage[] =
 	"  -c, --command COMMAND  a shell command\n"
 	"  -f, --file FILE        a file with one shell command a line\n"
 	"  -r, --speed SPEED      relative CPU speed: work per ns of virtual time\n"
+	"                         (default: 1)\n"
 	"  -i, --id ID            id of this tracer, from 1 (default: the next free)\n"
+	"  -t, --timeline NUMBER  timeline of a co-simulation, from 0 (default: 0)\n"
 	"  -H, --host NAME        become a process of this host of the network\n"
-	"  -s, --socket PATH      the experiment (default: $KRONOS_SOCKET, or the\n"
-	"                         only one below " KRONOS_RUN_DIR ")\n"
+	"  -s, --socket PATH      the experiment (default: $KRONOS_SOCKET,\n"
+	"                         or " KRONOS_RUN_DIR "/engine.sock)\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n";
 
@@ -72,14 +76,14 @@ static double parse_speed(const char *text)
 	return speed;
 }
 
-static int parse_id(const char *text)
+static int parse_number(const char *text, int least, const char *wrong)
 {
 	char *end;
-	long id = strtol(text, &end, 10);
+	long number = strtol(text, &end, 10);
 
-	if (*end || end == text || id < 1 || id > 1000000)
-		bad_usage("a tracer's id is a number from 1");
-	return (int)id;
+	if (*end || end == text || number < least || number > 1000000)
+		bad_usage(wrong);
+	return (int)number;
 }
 
 static void parse(int argc, char **argv, struct options *options)
@@ -89,6 +93,7 @@ static void parse(int argc, char **argv, struct options *options)
 		{ "file", required_argument, NULL, 'f' },
 		{ "speed", required_argument, NULL, 'r' },
 		{ "id", required_argument, NULL, 'i' },
+		{ "timeline", required_argument, NULL, 't' },
 		{ "host", required_argument, NULL, 'H' },
 		{ "socket", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
@@ -99,7 +104,7 @@ static void parse(int argc, char **argv, struct options *options)
 	int option;
 
 	options->join.cpu_speed = 1.0;
-	while ((option = getopt_long(argc, argv, "+c:f:r:i:H:s:hV", longs, NULL)) !=
+	while ((option = getopt_long(argc, argv, "+c:f:r:i:t:H:s:hV", longs, NULL)) !=
 	       -1)
 		switch (option) {
 		case 'c':
@@ -112,7 +117,10 @@ static void parse(int argc, char **argv, struct options *options)
 			options->join.cpu_speed = parse_speed(optarg);
 			break;
 		case 'i':
-			options->join.tracer_id = parse_id(optarg);
+			options->join.tracer_id = parse_number(optarg, 1, "a tracer's id is a number from 1");
+			break;
+		case 't':
+			options->timeline = parse_number(optarg, 0, "a timeline is a number from 0");
 			break;
 		case 'H':
 			host = optarg;
@@ -145,19 +153,17 @@ static void parse(int argc, char **argv, struct options *options)
 
 /* ---- the engine -------------------------------------------------------- */
 
-static int engine_connect(const char *path)
+static int engine_connect(const struct options *options)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char what[256];
+	const size_t size = sizeof(address.sun_path);
+	char *path = address.sun_path, what[256];
 	int fd;
 
-	if (!path)
-		path = getenv(KRONOS_SOCKET_ENV);
-	if (!path)
-		path = KRONOS_RUN_DIR "/engine.sock";
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (options->socket ?
+		    snprintf(path, size, "%s", options->socket) >= (int)size :
+		    kronos_socket_of(options->timeline, path, size))
 		bad_usage("the socket's path is too long");
-	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		snprintf(what, sizeof(what), "no experiment at %s (%s)", path,
@@ -172,7 +178,7 @@ static void join(const struct options *options)
 {
 	static struct kronos_join_reply reply;
 	struct sock_fprog program;
-	int fd = engine_connect(options->socket);
+	int fd = engine_connect(options);
 
 	if (send(fd, &options->join, sizeof(options->join), MSG_NOSIGNAL) < 0 ||
 	    recv(fd, &reply, sizeof(reply), 0) != sizeof(reply))

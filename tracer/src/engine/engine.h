@@ -33,6 +33,8 @@
  *   link.c     virtual links
  *   relay.c    connections between switches and controller, with a delay
  *   tcp.c      the kernel's TCP timers, which stay in real time
+ *   inspect.c  where hosts and tasks stand, and who is waited for
+ *   watch.c    descriptors that end a progress; frames for who watches a link
  */
 #ifndef KRONOS_ENGINE_H
 #define KRONOS_ENGINE_H
@@ -206,6 +208,7 @@ struct task {
 	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
+	bool overdue; /* joining for long, and no longer waited for */
 	struct wait wait;
 	TAILQ_ENTRY(task) ready_entry;
 	LIST_ENTRY(task) host_entry;
@@ -315,6 +318,8 @@ void timed_interrupted(struct task *task, bool at_exit);
 /* A signal of somebody else is about to be delivered. */
 void timed_signal(struct task *task, int signal);
 void timed_forget(struct task *task);
+/* Name of the timed call that the task waits in, "": not one call's; or NULL. */
+const char *timed_call_of(const struct task *task);
 /* sockets.c: the task has blocked in a call that was not caught. */
 void timed_blocked(struct task *task);
 /* Lets the call at whose entry the task stands return `result` instead. */
@@ -359,6 +364,7 @@ bool link_inbox(void);
 /* A frame from another process arrives. */
 void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
 		  size_t size);
+bool link_exists(uint32_t link);
 /* At the freeze: every run with the same seed goes on from here in the same way. */
 void link_restart_random(void);
 
@@ -411,6 +417,31 @@ int rounds_wake_fd(uint32_t worker);
 /* Something will reach a host of this worker then. */
 void rounds_announce(uint32_t worker, int64_t time);
 
+/* ---- looking at it (inspect.c, watch.c) --------------------------------- */
+
+/* 1, 0 if there is nothing here to tell, or a negative errno. */
+int inspect_host(uint32_t id, struct kronos_host_status *status);
+int inspect_task(uint32_t id, int64_t number, struct kronos_task *info);
+
+/* From now on virtual time should move. */
+void stall_restart(void);
+/* Real time until a line says why it does not; INT64_MAX: one has. */
+int64_t stall_left(void);
+/* While this task is waited for: says so if it is time to. */
+void stall_check(const struct task *task);
+/* Gives up waiting for those that have registered and not begun their command. */
+void give_up_joining(void);
+/* Nothing is due: names a task of this worker that waits; false if it has none. */
+bool stall_tell_idle(void);
+
+/* A progress ends when it is readable. Returns its number; takes it over. */
+int watch_fd(int fd);
+void unwatch_fd(int64_t number);
+bool watched_readable(int until_fd);
+/* Frames of the link go to the socket as well. */
+void watch_add(uint32_t link, int fd);
+void watch_frame(uint32_t link, const void *data, size_t size);
+
 /* ---- several workers (workers.c, wire.c) ------------------------------- */
 
 #define WORKERS_MAX 64
@@ -424,8 +455,11 @@ ssize_t receive_with_fds(int socket, void *data, size_t size, int fds[2], int fl
 /* Whether all workers must do this, and not the first alone. */
 bool workers_concern(uint32_t op);
 void workers_send(const struct kronos_request *request, const int *fds);
-/* Waits for their replies; adds up what they have counted. */
-void workers_await(const struct kronos_request *request, struct kronos_reply *reply);
+/*
+ * Waits for their replies; adds up what they have counted, and returns what the
+ * one has returned that alone knows.
+ */
+int64_t workers_await(const struct kronos_request *request, struct kronos_reply *reply);
 /* Lets the host's worker serve a tracer that has connected. */
 void workers_send_join(uint32_t worker, const struct kronos_join *join, int fd);
 /* By any worker but the first: takes such a tracer; false if there is none. */
@@ -522,6 +556,11 @@ static inline uint64_t tsc_now(void)
 static inline int64_t fixed_mul(uint64_t value, uint64_t mult)
 {
 	return (int64_t)(((unsigned __int128)value * mult) >> 32);
+}
+
+static inline int64_t ns_since(uint64_t tsc)
+{
+	return fixed_mul(tsc_now() - tsc, engine.ns_per_tsc);
 }
 
 #endif /* KRONOS_ENGINE_H */

@@ -231,6 +231,7 @@ static void frame_send(struct frame *frame)
 	struct host *receiver = from->link->port[!from->end].host;
 	int64_t arrival = transmit(direction, frame->sent, frame->size);
 
+	watch_frame(from->link->id, frame->data, frame->size);
 	if (arrival == HEAP_NEVER) {
 		free(frame);
 		return;
@@ -555,6 +556,11 @@ int link_set(uint32_t id, uint32_t direction,
 	links[id]->direction[direction].params = *params;
 	note_delay(links[id]->port[!direction].host, params);
 	return 0;
+}
+
+bool link_exists(uint32_t id)
+{
+	return id < link_count;
 }
 
 int link_stats(uint32_t id, uint32_t direction, struct kronos_link_stats *stats)

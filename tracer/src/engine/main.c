@@ -161,7 +161,7 @@ static bool claim_cpu(int cpu)
 }
 
 /* The allowed CPUs from the last down, those first that no other engine has. */
-static uint32_t choose_cpus(int wanted, uint32_t count, int *cpus)
+static uint32_t choose_cpus(int wanted, uint32_t count, int *cpus, bool quiet)
 {
 	cpu_set_t allowed, taken;
 	uint32_t found = 0;
@@ -176,7 +176,7 @@ static uint32_t choose_cpus(int wanted, uint32_t count, int *cpus)
 			    (wanted >= 0 && cpu != wanted) ||
 			    (!again && !claim_cpu(cpu)))
 				continue;
-			if (again)
+			if (again && !quiet)
 				engine_warn("another experiment runs on CPU %d: both "
 					    "are slower, and their clocks less exact; "
 					    "run one at a time",
@@ -198,7 +198,8 @@ static int init_cpus(const struct kronos_request *request, int *cpus, char *text
 			 WORKERS_MAX);
 		return -EINVAL;
 	}
-	engine.workers = choose_cpus(wanted, count, cpus);
+	engine.workers = choose_cpus(wanted, count, cpus,
+				     request->init.flags & KRONOS_F_SHARED_CPU);
 	if (engine.workers < count) {
 		if (wanted >= 0)
 			snprintf(text, size, "CPU %d is not allowed for this process",

@@ -15,6 +15,9 @@
 
 #include "engine.h"
 
+/* The freeze waits so long for tracers before a line says so. */
+#define PATIENCE (5 * NSEC_PER_SEC)
+
 /* ---- tracers ----------------------------------------------------------- */
 
 static struct kronos_join_reply join_reply; /* with the filter in it */
@@ -90,14 +93,23 @@ static void seize_tracer(int fd, const struct kronos_join *join, struct host *ho
 static void on_tracer(int fd)
 {
 	const char *wrong = NULL;
+	static const struct timeval patience = { .tv_sec = 1 };
 	char text[KRONOS_ERROR_MAX];
 	struct kronos_join join;
 	struct host *host;
+	ssize_t size;
 
-	if (recv(fd, &join, sizeof(join), 0) != sizeof(join)) {
-		answer_tracer(fd, 0, -EPROTO, "not a tracer");
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	size = recv(fd, &join, sizeof(join), 0);
+	if (size != sizeof(join)) {
+		if (size > 0)
+			answer_tracer(fd, 0, -EPROTO, "not a tracer");
+		else
+			close(fd);
 		return;
 	}
+	if (join.waits) /* sees this end closed when the experiment ends */
+		return;
 	join.host[sizeof(join.host) - 1] = '\0';
 	if (join.standalone)
 		wrong = join_standalone(&join);
@@ -164,12 +176,12 @@ static int add_host(const struct kronos_host_config *config, char *text, size_t 
 static int await_expected(int64_t timeout_ms, char *text, size_t size)
 {
 	uint64_t start = tsc_now();
+	bool told = false;
 
 	rounds_clear_interrupt();
 	while (engine.tracers_joined < engine.tracers_expected) {
 		if (timeout_ms >= 0 &&
-		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) >=
-			    timeout_ms * NSEC_PER_MSEC)
+		    ns_since(start) >= timeout_ms * NSEC_PER_MSEC)
 			rounds_interrupt();
 		if (rounds_interrupted()) {
 			snprintf(text, size, "%u of %u tracers have registered",
@@ -178,6 +190,12 @@ static int await_expected(int64_t timeout_ms, char *text, size_t size)
 		}
 		rounds_live(10);
 		engine_accept_tracers();
+		if (!told && ns_since(start) > PATIENCE) {
+			engine_warn("the freeze waits for tracers: %u of %u have "
+				    "registered",
+				    engine.tracers_joined, engine.tracers_expected);
+			told = true;
+		}
 	}
 	return 0;
 }
@@ -265,6 +283,9 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 	case KRONOS_OP_ADD_TRACER:
 		host_add(&request->host)->standalone = true;
 		return 0;
+	case KRONOS_OP_FIND_HOST:
+		host = host_find(request->host.name);
+		return host ? (int64_t)host->id : -ENOENT;
 	case KRONOS_OP_KILL_HOST:
 		host = host_get(request->id);
 		if (!host)
@@ -303,6 +324,20 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		return 0;
 	case KRONOS_OP_HOST_STATS:
 		return host_stats(request->id, reply);
+	case KRONOS_OP_HOST_STATUS:
+		return inspect_host(request->id, &reply->host_status);
+	case KRONOS_OP_TASK:
+		return inspect_task(request->id, request->arg[0], &reply->task);
+	case KRONOS_OP_WATCH_LINK:
+		if (!link_exists(request->id) || fds[0] < 0)
+			return -EINVAL;
+		watch_add(request->id, fds[0]);
+		return 0;
+	case KRONOS_OP_WATCH_FD:
+		return watch_fd(fds[0]);
+	case KRONOS_OP_UNWATCH_FD:
+		unwatch_fd(request->arg[0]);
+		return 0;
 	case KRONOS_OP_STOP:
 		for (uint32_t i = 0; i < engine.host_count; i++)
 			host_kill(engine.hosts[i]);
@@ -323,6 +358,7 @@ static int64_t lead(struct kronos_request *request, const int *fds,
 		    struct kronos_reply *reply)
 {
 	bool together = workers_concern(request->op);
+	int64_t other;
 	int64_t result = prepare(request, reply->text, sizeof(reply->text));
 
 	if (result < 0)
@@ -330,13 +366,21 @@ static int64_t lead(struct kronos_request *request, const int *fds,
 	if (together)
 		workers_send(request, fds);
 	result = serve(request, fds, reply);
-	if (together)
-		workers_await(request, reply);
+	if (together) {
+		other = workers_await(request, reply);
+		result = other ? other : result;
+	}
 	if (request->op == KRONOS_OP_STOP) {
 		workers_stop();
 		engine_remove_socket();
 	}
 	return result;
+}
+
+static bool keeps_fds(uint32_t op)
+{
+	return op == KRONOS_OP_ADD_LINK || op == KRONOS_OP_ADD_RELAY ||
+	       op == KRONOS_OP_WATCH_LINK || op == KRONOS_OP_WATCH_FD;
 }
 
 static void take_request(void)
@@ -358,11 +402,8 @@ static void take_request(void)
 		reply.result = lead(&request, fds, &reply);
 	else
 		reply.result = serve(&request, fds, &reply);
-	/* Links and relays keep theirs. */
 	for (int i = 0; i < 2; i++)
-		if (fds[i] >= 0 && ((request.op != KRONOS_OP_ADD_LINK &&
-				     request.op != KRONOS_OP_ADD_RELAY) ||
-				    reply.result < 0))
+		if (fds[i] >= 0 && (!keeps_fds(request.op) || reply.result < 0))
 			close(fds[i]);
 	if (send(KRONOS_CONTROL_FD, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 		engine_abort();

@@ -14,7 +14,6 @@
  * time is done, and the workers sleep.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -47,6 +46,7 @@ struct conductor {
 	_Atomic uint32_t window; /* its number */
 	_Atomic uint32_t running; /* workers that take part and have not finished */
 	_Atomic bool interrupted;
+	_Atomic bool stall_told; /* some worker has said who is waited for */
 	bool tcp_asked;
 	_Atomic bool paced;  /* PHASE_WAIT: time goes on at real time's pace */
 	uint64_t paced_tsc;  /* since then */
@@ -116,11 +116,6 @@ bool rounds_interrupted(void)
 }
 
 /* ---- real time --------------------------------------------------------- */
-
-static int64_t ns_since(uint64_t tsc)
-{
-	return fixed_mul(tsc_now() - tsc, engine.ns_per_tsc);
-}
 
 int64_t rounds_live_now(void)
 {
@@ -199,6 +194,8 @@ void rounds_await_tracers(void)
 		sleep_outside(10 * NSEC_PER_MSEC);
 		look_outside();
 	}
+	if (engine.joining && !rounds_interrupted())
+		give_up_joining();
 }
 
 int64_t rounds_freeze_time(void)
@@ -241,14 +238,6 @@ void rounds_thaw(uint64_t tsc)
 }
 
 /* ---- conducting: under the lock, by one worker at a time --------------- */
-
-static bool readable(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-	/* On a pty this also waits until what was written to it has arrived. */
-	return fd >= 0 && poll(&poll_fd, 1, 0) > 0;
-}
 
 void rounds_announce(uint32_t worker, int64_t time)
 {
@@ -381,7 +370,7 @@ static void conduct(void)
 
 	for (;;) {
 		if (conductor->done >= conductor->rounds ||
-		    conductor->interrupted || readable(wake_fd)) {
+		    conductor->interrupted || watched_readable(wake_fd)) {
 			enter_phase(PHASE_OVER);
 			return;
 		}
@@ -460,12 +449,27 @@ static void look_around(void)
 	pthread_mutex_unlock(&conductor->lock);
 }
 
+/* Nothing is due, and nobody outside has done anything for long. */
+static int64_t idle_left(void)
+{
+	int64_t left;
+
+	if (conductor->phase != PHASE_WAIT || conductor->stall_told)
+		return -1;
+	left = stall_left();
+	if (left == 0)
+		conductor->stall_told = stall_tell_idle();
+	return left == 0 || left == INT64_MAX ? -1 : left;
+}
+
 /* How long this worker may sleep; < 0: until it is woken. */
 static int64_t wait_left(void)
 {
 	int64_t left;
 
-	if (!timekeeper || !conductor->paced)
+	if (!conductor->paced)
+		return idle_left();
+	if (!timekeeper)
 		return -1;
 	timekeeper = false;
 	left = conductor->paced_max - ns_since(conductor->paced_tsc);
@@ -510,6 +514,7 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->rounds = num_rounds < limit ? num_rounds : limit;
 	conductor->done = conductor->skipped = 0;
 	conductor->interrupted = conductor->tcp_asked = false;
+	conductor->stall_told = false;
 	conductor->running = engine.workers;
 	conductor->phase = PHASE_TCP; /* as if all were in one: each arrives */
 }
@@ -518,6 +523,7 @@ int64_t rounds_progress(int until_fd)
 {
 	wake_fd = until_fd;
 	engine.progressing = true;
+	stall_restart();
 	rounds_await_tracers();
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_ADD, until_fd,

@@ -258,8 +258,9 @@ static struct task *await_block(pid_t tid)
 		if (!task || task->state != TASK_AWAY || task->exiting)
 			return NULL;
 		if (!in_kernel(task) ||
-		    fixed_mul(tsc_now() - start, engine.ns_per_tsc) > DISK_WAIT_MAX)
+		    ns_since(start) > DISK_WAIT_MAX)
 			return task;
+		stall_check(task);
 		nanosleep(&nap, NULL);
 		task_drain();
 	}

@@ -102,7 +102,7 @@ static void task_gone(struct task *task)
 	struct host *host = task->host;
 
 	latch_close(task);
-	if (host && task->state == TASK_JOINING)
+	if (host && task->state == TASK_JOINING && !task->overdue)
 		engine.joining--;
 	if (task->exiting)
 		engine.exiting--;
@@ -407,7 +407,7 @@ static void on_stop(struct task *task, int status)
 		break;
 	case PTRACE_EVENT_SECCOMP:
 		if (task->state == TASK_JOINING) {
-			engine.joining--;
+			engine.joining -= !task->overdue;
 			task_schedule(task->tid);
 		}
 		if (!timed_enter(task))
@@ -473,8 +473,7 @@ void task_await_exits(void)
 	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
 	uint64_t start = tsc_now();
 
-	while (engine.exiting &&
-	       fixed_mul(tsc_now() - start, engine.ns_per_tsc) < NSEC_PER_SEC) {
+	while (engine.exiting && ns_since(start) < NSEC_PER_SEC) {
 		nanosleep(&nap, NULL);
 		task_drain();
 	}

@@ -158,6 +158,13 @@ static void wait_end(struct task *task)
 	task->wait.restart = false;
 }
 
+const char *timed_call_of(const struct task *task)
+{
+	const struct timed_call *call = task->wait.call;
+
+	return !call ? NULL : call->nr < 0 ? "" : call->name;
+}
+
 void timed_forget(struct task *task)
 {
 	wait_end(task);

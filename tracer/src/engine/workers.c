@@ -137,6 +137,7 @@ bool workers_concern(uint32_t op)
 	case KRONOS_OP_INITIALIZE:
 	case KRONOS_OP_ON_ABORT:
 	case KRONOS_OP_ADD_RELAY: /* between hosts of the first */
+	case KRONOS_OP_FIND_HOST:
 	case KRONOS_OP_CLOCK: /* all are equal */
 		return false;
 	}
@@ -185,9 +186,17 @@ static void add_host_stats(struct kronos_host_stats *sum,
 	sum->tasks += stats->tasks;
 }
 
-void workers_await(const struct kronos_request *request, struct kronos_reply *reply)
+/* Whether only the host's worker can answer. */
+static bool known_to_one(uint32_t op)
+{
+	return op == KRONOS_OP_HOST_STATUS || op == KRONOS_OP_TASK;
+}
+
+int64_t workers_await(const struct kronos_request *request,
+		      struct kronos_reply *reply)
 {
 	struct kronos_reply other;
+	int64_t result = 0;
 
 	for (uint32_t i = 1; i < engine.workers; i++) {
 		ssize_t size;
@@ -203,7 +212,12 @@ void workers_await(const struct kronos_request *request, struct kronos_reply *re
 			add_stats(&reply->stats, &other.stats);
 		else if (request->op == KRONOS_OP_HOST_STATS)
 			add_host_stats(&reply->host_stats, &other.host_stats);
+		else if (known_to_one(request->op) && other.result > 0) {
+			*reply = other;
+			result = other.result;
+		}
 	}
+	return result;
 }
 
 /* ---- tracers ----------------------------------------------------------- */

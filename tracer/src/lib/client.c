@@ -103,29 +103,33 @@ static int64_t call(struct kronos *k, const struct kronos_request *request,
 
 /* ---- start and end ----------------------------------------------------- */
 
+/* Beside this library, or where programs are if it is in a directory of libraries. */
 static int engine_path(const struct kronos_config *config, char *path, size_t size)
 {
+	static const char *const places[] = { "kronos-engine", "../bin/kronos-engine" };
+	int directory = 0;
 	Dl_info info;
-	char *slash;
 
 	if (config->engine_path) {
 		snprintf(path, size, "%s", config->engine_path);
+		if (!access(path, X_OK))
+			return 0;
 	} else {
 		if (!dladdr((void *)(uintptr_t)kronos_initialize, &info))
 			return -ENOENT;
-		snprintf(path, size, "%s", info.dli_fname);
-		slash = strrchr(path, '/');
-		snprintf(slash ? slash + 1 : path,
-			 size - (slash ? (size_t)(slash + 1 - path) : 0),
-			 "kronos-engine");
+		if (strrchr(info.dli_fname, '/'))
+			directory = (int)(strrchr(info.dli_fname, '/') + 1 -
+					  info.dli_fname);
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			snprintf(path, size, "%.*s%s", directory, info.dli_fname,
+				 places[i]);
+			if (!access(path, X_OK))
+				return 0;
+		}
 	}
-	if (access(path, X_OK)) {
-		snprintf(start_error, sizeof(start_error),
-			 "cannot execute %.200s: %s; fix: make setup", path,
-			 strerror(errno));
-		return -errno;
-	}
-	return 0;
+	snprintf(start_error, sizeof(start_error),
+		 "cannot execute %.200s: %s; fix: make setup", path, strerror(errno));
+	return -errno;
 }
 
 static int spawn_engine(struct kronos *k, const char *path, int fd)
@@ -268,6 +272,14 @@ int kronos_add_host(struct kronos *k, const struct kronos_host_config *config)
 	return (int)call(k, &request, NULL, 0, NULL);
 }
 
+int kronos_find_host(struct kronos *k, const char *name)
+{
+	struct kronos_request request = { .op = KRONOS_OP_FIND_HOST };
+
+	snprintf(request.host.name, sizeof(request.host.name), "%s", name);
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
 int kronos_kill_host(struct kronos *k, uint32_t host)
 {
 	struct kronos_request request = { .op = KRONOS_OP_KILL_HOST, .id = host };
@@ -365,6 +377,58 @@ int64_t kronos_progress(struct kronos *k, int64_t timestep_ns, int64_t num_round
 	};
 
 	return call(k, &request, &until_fd, until_fd >= 0, NULL);
+}
+
+int kronos_host_status(struct kronos *k, uint32_t host,
+		       struct kronos_host_status *status)
+{
+	struct kronos_request request = { .op = KRONOS_OP_HOST_STATUS, .id = host };
+	struct kronos_reply reply;
+	int64_t result = call(k, &request, NULL, 0, &reply);
+
+	if (result >= 0)
+		*status = reply.host_status;
+	return result < 0 ? (int)result : 0;
+}
+
+int kronos_task(struct kronos *k, uint32_t host, uint32_t number,
+		struct kronos_task *task)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_TASK,
+		.id = host,
+		.arg = { number },
+	};
+	struct kronos_reply reply;
+	int64_t result = call(k, &request, NULL, 0, &reply);
+
+	if (result > 0)
+		*task = reply.task;
+	return (int)result;
+}
+
+int kronos_watch_link(struct kronos *k, uint32_t link, int socket)
+{
+	struct kronos_request request = { .op = KRONOS_OP_WATCH_LINK, .id = link };
+
+	return (int)call(k, &request, &socket, 1, NULL);
+}
+
+int kronos_watch_fd(struct kronos *k, int fd)
+{
+	struct kronos_request request = { .op = KRONOS_OP_WATCH_FD };
+
+	return (int)call(k, &request, &fd, 1, NULL);
+}
+
+int kronos_unwatch_fd(struct kronos *k, int number)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_UNWATCH_FD,
+		.arg = { number },
+	};
+
+	return (int)call(k, &request, NULL, 0, NULL);
 }
 
 void kronos_interrupt(struct kronos *k)

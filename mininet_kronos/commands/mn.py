@@ -1,0 +1,29 @@
+"""Run Mininet's mn with hosts, switches, links and a controller in virtual time.
+
+It takes all of mn's arguments: kronos mn ARGS is mn --custom FILE ARGS. 'kronos mn --help' lists them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+
+from mininet_kronos.commands.mn_path import CUSTOM
+from mininet_kronos.errors import MissingProgramError
+
+HELP = "Mininet's mn with hosts, switches, links and a controller in virtual time"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take everything as it is."""
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGS", help="mn's own")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become mn, with our classes."""
+    program = shutil.which("mn")
+    if not program:
+        raise MissingProgramError("mn is not installed; run: apt-get install mininet")
+    os.execv(sys.executable, [sys.executable, program, "--custom", str(CUSTOM), *arguments.arguments])
