@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Any
 
 
 def prepare_eventlet() -> None:
@@ -28,12 +29,41 @@ def prepare_eventlet() -> None:
         eventlet.wsgi.ALREADY_HANDLED = []
 
 
+def mend_link_discovery() -> None:
+    """Keep Ryu's link discovery from stopping for good when clocks jump, as they do at the freeze.
+
+    Its lldp_loop sends until it finds a port that is not due yet, and waits for that one's turn. If all are
+    due, as they are after a jump or a long pause, it finds none, and waits for ever. It reads CLOCK_REALTIME
+    besides, which may be set back (epoch=0).
+    """
+    import time
+    import types
+
+    from ryu.lib import hub
+    from ryu.topology import switches
+
+    class BoundedEvent(hub.Event):  # type: ignore[misc]
+        def wait(self, timeout: float | None = None) -> Any:
+            return super().wait(switches.Switches.LLDP_SEND_PERIOD_PER_PORT if timeout is None else timeout)
+
+    original = switches.Switches.lldp_loop
+
+    def lldp_loop(self: Any) -> None:
+        self.lldp_event.__class__ = BoundedEvent
+        original(self)
+
+    switches.Switches.lldp_loop = lldp_loop
+    switches.time = types.SimpleNamespace(time=time.monotonic)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run Ryu until it is interrupted; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         prepare_eventlet()
         from ryu.cmd import manager
+
+        mend_link_discovery()
     except ModuleNotFoundError as problem:
         print(
             f"ryu_launcher: {problem.name} is not installed for {sys.executable}; run make setup, "
