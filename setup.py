@@ -70,7 +70,13 @@ setup(
         ("include", ["tracer/include/kronos.h", "tracer/include/Kronos_functions.h"]),
         ("lib", [f"{NATIVE_BUILD}/{name}" for name in ("libkronos.so", "libkronosapi.so", "libkronosapi.a")]),
     ],
-    entry_points={"console_scripts": ["kronos = mininet_kronos.__main__:main"]},
+    package_data={"mininet_kronos": ["runs/*.html"]},
+    install_requires=["rich", "shtab"],
+    extras_require={"report": ["jinja2", "matplotlib", "networkx"], "ryu": ["ryu==4.34", "eventlet"]},
+    entry_points={
+        "console_scripts": ["kronos = mininet_kronos.__main__:main"],
+        "pytest11": ["kronos = mininet_kronos.pytest_plugin"],
+    },
     cmdclass={"build": BuildWithNative, "build_native": BuildNative},
     distclass=NativeDistribution,
 )

@@ -204,6 +204,11 @@ class KronosLink(Link):  # type: ignore[misc]
         self._models[direction] = model
 
     @property
+    def models(self) -> tuple[LinkParams, LinkParams]:
+        """What is done to the frames that intf1 sends, and to those that intf2 sends."""
+        return self._models[0], self._models[1]
+
+    @property
     def delays(self) -> tuple[int, int]:
         """One-way delays in ns: what intf1 sends, what intf2 sends."""
         return self._models[0].delay_ns, self._models[1].delay_ns

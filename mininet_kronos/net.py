@@ -11,13 +11,15 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import mininet.util
 from mininet.log import info, output, warn
 from mininet.net import Mininet
 from mininet.util import macColonHex
 
+from mininet_kronos import settings
 from mininet_kronos.clean import make_directory
 from mininet_kronos.controller import KronosController, KronosRyu
 from mininet_kronos.errors import (
@@ -35,6 +37,11 @@ from mininet_kronos.pump import MILLISECOND, Poller, Pump
 from mininet_kronos.switch import PROCESS, KronosOVSSwitch
 from mininet_kronos.units import format_duration, parse_count, parse_duration
 
+if TYPE_CHECKING:
+    from mininet_kronos.runs.progress import ProgressLine
+    from mininet_kronos.runs.recorder import Recorder
+
+SAMPLE = "100ms"
 MAX_TIMESTEP = MILLISECOND  # of those chosen by ourselves
 CONNECT_TIMEOUT = 60  # s of real time
 SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
@@ -56,10 +63,10 @@ def check_topo(topo: Any) -> None:
             link_params({**(wanted.get(f"params{end}") or {}), **wanted}, name)
 
 
-def stop_all() -> None:
-    """Stop the net of this process, if there is one."""
+def stop_all(status: str = "stopped") -> None:
+    """Stop the net of this process, if there is one; status is as for its stop()."""
     if KronosNet._live:
-        KronosNet._live.stop()
+        KronosNet._live.stop(status)
 
 
 class KronosNet(Mininet):  # type: ignore[misc]
@@ -85,6 +92,8 @@ class KronosNet(Mininet):  # type: ignore[misc]
         seed: int = 0,
         epoch: float | None = None,
         cpus: int | None = None,
+        out: str | Path | None = None,
+        sample: str | float = SAMPLE,
         waitConnected: bool | float | None = None,
         **params: Any,
     ) -> None:
@@ -94,9 +103,17 @@ class KronosNet(Mininet):  # type: ignore[misc]
         seed: of all random generators: jitter, loss, MAC addresses
         epoch: what CLOCK_REALTIME shows at the freeze, in seconds since 1970 (None: goes on from now)
         cpus: CPUs that run the hosts, each a part of them (None: one)
+        out: directory for what the run leaves: see docs/run-directory.md (None: it leaves nothing)
+        sample: virtual time between the samples of counters that are written there
         waitConnected: seconds that switches may take to connect, in real time (None, True: 60 and then fail)
         other parameters: as for Mininet.
         """
+        given = settings.given()
+        timestep = given.choose("timestep", timestep)
+        sample = given.choose("sample", sample)
+        epoch = given.choose("epoch", epoch)
+        seed = given.choose("seed", seed)
+        cpus = given.choose("cpus", cpus)
         self._timestep = None if timestep is None else parse_duration(timestep, "timestep")
         if self._timestep == 0:
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
@@ -111,9 +128,11 @@ class KronosNet(Mininet):  # type: ignore[misc]
         if KronosNet._live:
             raise KronosError("there is a KronosNet already; call its stop() first")
 
+        self.parameters = {"seed": seed, "epoch": epoch, "cpus": cpus}
         self._random = random.Random(seed)
         self._started = False
         self._warned_late = False
+        self._followers: list[Recorder | ProgressLine] = []
         self.ovs: PrivateOVS | None = None
         self._environment: dict[str, str | None] = {}
         timed = not isinstance(waitConnected, bool) and waitConnected
@@ -121,6 +140,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
             topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params
         )
         self._initialize(seed, epoch, cpus)
+        self._follow(given.next_out() or out, parse_duration(sample, "sample"), given.progress)
         if topo is not None and build:
             self.build()
 
@@ -154,6 +174,18 @@ class KronosNet(Mininet):  # type: ignore[misc]
         mininet.util.poll = Poller  # pmonitor()'s
         self.experiment.on_abort(f"rm -rf {shlex.quote(str(directory))}")
 
+    def _follow(self, out: str | Path | None, interval: int, progress: bool) -> None:
+        """Let the run leave a directory, and say how it gets on, if that is wanted."""
+        with self._stop_on_failure():
+            if out is not None:
+                from mininet_kronos.runs.recorder import Recorder
+
+                self._followers.append(Recorder(self, Path(out), interval))
+            if progress:
+                from mininet_kronos.runs.progress import ProgressLine
+
+                self._followers.append(ProgressLine(self))
+
     def build(self) -> None:
         """Stage 2: make nodes and links."""
         with self._stop_on_failure():
@@ -170,6 +202,8 @@ class KronosNet(Mininet):  # type: ignore[misc]
             info(f"*** Freezing (timestep {format_duration(self.pump.timestep)})\n")
             self.experiment.synchronize_and_freeze()
             self._started = True
+            for follower in self._followers:
+                follower.started()
 
     def run(self, duration: Any, *args: Any, **params: Any) -> Any:
         """Stage 4: let virtual time pass, such as '10s' or 10.
@@ -200,8 +234,11 @@ class KronosNet(Mininet):  # type: ignore[misc]
         if not self._started or self.pump.stopped:
             raise KronosError("the network is not running; call net.start() first")
 
-    def stop(self) -> None:
-        """Stage 5: end everything, and leave nothing behind. Does nothing the second time."""
+    def stop(self, status: str = "stopped") -> None:
+        """Stage 5: end everything, and leave nothing behind. Does nothing the second time.
+
+        status: what the run's directory says of how it ended.
+        """
         if self.pump.stopped or os.getpid() != self._owner:
             return
         self.pump.stopped = True
@@ -209,18 +246,26 @@ class KronosNet(Mininet):  # type: ignore[misc]
         mininet.util.poll = select.poll
         KronosNet._live = None
         try:
+            self._sum_up(status)
             self.experiment.stop()
             super().stop()
         finally:
             self._stopOVS()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
 
+    def _sum_up(self, status: str) -> None:
+        for follower in self._followers:
+            try:
+                follower.stopped(status)
+            except KronosError as problem:
+                warn(f"*** What the run has left is not complete: {problem}\n")
+
     @contextmanager
     def _stop_on_failure(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            self.stop()
+        except BaseException as problem:
+            self.stop(f"{type(problem).__name__}: {problem}")
             raise
 
     # Time
@@ -255,6 +300,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         """Add a host, as in Mininet."""
         if name == PROCESS:
             raise ParameterError(f"'{PROCESS}' is the name of the switches' process; name the host otherwise")
+        params.update(settings.given().host_params())
         return self._inside(super().addHost(name, cls, **{"kronos": self.pump, **params}), self.hosts)
 
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
@@ -287,6 +333,13 @@ class KronosNet(Mininet):  # type: ignore[misc]
                 os.environ[name] = value
         if self.ovs:
             self.ovs.stop()
+
+    def logs(self) -> list[Path]:
+        """Return the files that controllers and Open vSwitch log to."""
+        logs = sorted(self.pump.directory.glob("*.log"))
+        if self.ovs and self.ovs.directory:
+            logs += sorted(self.ovs.directory.glob("*.log"))
+        return logs
 
     def _inside(self, node: Any, nodes: list[Any]) -> Any:
         """Refuse a node that would live in real time."""

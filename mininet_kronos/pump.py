@@ -54,6 +54,7 @@ class Pump:
         self.directory = directory
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
+        self.target: int | None = None  # virtual time that a run() is to reach
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
         self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # by descriptor
@@ -82,10 +83,15 @@ class Pump:
 
     def run(self, duration: int) -> None:
         """Let exactly `duration` ns of virtual time pass; the last round may be a shorter one."""
+        self._require_frozen()
         rounds, rest = divmod(duration, self.timestep)
-        self.progress(rounds)
-        if rest:
-            self.progress(1, rest)
+        self.target = self.now + duration
+        try:
+            self.progress(rounds)
+            if rest:
+                self.progress(1, rest)
+        finally:
+            self.target = None
 
     def at(self, time: int, alarm: Callable[[], int | None]) -> None:
         """Call a function at the end of the round in which virtual time reaches `time` (ns).

@@ -4,4 +4,6 @@ A verb's module has HELP, a line for lists of verbs, and run(arguments), which r
 docstring is its --help text, and add_arguments(parser), if it has one, declares its arguments.
 """
 
-VERBS = ("mn", "mn-path", "doctor", "clean", "completion", "version")
+VERBS = (
+    "mn", "run", "verify", "report", "compare", "doctor", "clean", "mn-path", "completion", "version",
+)  # fmt: skip
