@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages demo test lint bench clean
+.PHONY: help setup system-packages test-packages demo test lint bench clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +25,9 @@ setup: $(VENV)/.package ## install what is needed: Debian packages, the C parts,
 
 system-packages:
 	@scripts/system-packages.sh
+
+test-packages:
+	@scripts/system-packages.sh test
 
 $(VENV)/.requirements: requirements.txt scripts/python-packages.sh | system-packages
 	@scripts/python-packages.sh $(VENV)
@@ -38,7 +41,7 @@ $(VENV)/.package: $(VENV)/.requirements setup.py pyproject.toml VERSION $(C_SOUR
 demo: setup ## run a small network in real time and in virtual time, side by side
 	@$(AS_ROOT) $(PYTHON) -m mininet_kronos.demo
 
-test: setup ## run the tests
+test: test-packages setup ## run the tests
 	@$(AS_ROOT) $(PYTEST) tests
 
 lint: setup ## check style and types, and compile the C parts with warnings as errors

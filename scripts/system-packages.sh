@@ -1,18 +1,11 @@
 #!/bin/bash
-# Install the Debian packages that mininet_kronos needs, if any is missing. A second run is instant and offline.
-# Called by make setup, as root or by a user with sudo.
+# Install the Debian packages that mininet_kronos needs, if any is missing; with "test", those of its tests as well.
+# A second run is instant and offline. Called by make, as root or by a user with sudo.
 set -eu
 
-packages=(
-    # the emulated network
-    mininet openvswitch-switch openvswitch-common iproute2 net-tools ethtool procps psmisc
-    # what the hosts run
-    iperf iperf3 iputils-ping curl tcpdump
-    # the C parts
-    build-essential pkg-config libbpf-dev libmnl-dev uthash-dev
-    # the virtual environment
-    python3-venv python3-dev python3-setuptools git ca-certificates
-)
+lists=("$(dirname "$0")/packages.txt")
+[ "${1:-}" != test ] || lists+=("$(dirname "$0")/test-packages.txt")
+mapfile -t packages < <(sed 's/#.*//' "${lists[@]}" | xargs -n 1)
 
 fail() {
     echo "setup: $*" >&2

@@ -4,8 +4,6 @@ Each module runs in one dilated host, in a network namespace of its own; it pass
 namespace, without the tests that are named here.
 """
 
-import subprocess
-
 import pytest
 
 from tests.dilated import run_alone
@@ -40,18 +38,10 @@ EXCLUDED = [
 LIMIT = 300  # virtual seconds: several times what the longest takes
 
 
-@pytest.fixture(scope="module")
-def interpreter():
-    found = subprocess.run([PYTHON, "-c", "import test.libregrtest, test.test_time"], capture_output=True)
-    if found.returncode:
-        pytest.skip("the package libpython3-testsuite is not installed")
-    return PYTHON
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_module(interpreter, module, tmp_path):
+def test_module(module, tmp_path):
     ignored = [word for pattern in EXCLUDED for word in ("-i", pattern)]
     # No resources of the machine or of the Internet; what failed is told in full.
-    command = [interpreter, "-m", "test", "-u", "none", "-W", *ignored, module]
+    command = [PYTHON, "-m", "test", "-u", "none", "-W", *ignored, module]
     ended = run_alone(command, tmp_path, LIMIT)
     assert (ended.status, "1 test OK." in ended.out) == (0, True), ended
