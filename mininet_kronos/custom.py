@@ -17,7 +17,7 @@ from mininet_kronos.cli import KronosCLI as _KronosCLI
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
-from mininet_kronos.link import link_params as _link_params
+from mininet_kronos.link_model import link_params as _link_params
 from mininet_kronos.net import KronosNet as _KronosNet
 from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost

@@ -20,22 +20,45 @@ from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
 PACES = {"dilated": 0, "instant": 1}
 TASK_STATES = ("joining", "ready", "waiting", "stopped")
+DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
 FIRST_CPU = 1  # a place
 
 _NAME_MAX = 64
+_RED, _ECN, _JITTER_REORDERS = 1, 2, 4  # flags of a link
 _INTERFACE_MAX = 16
 _NEVER = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class LinkParams:
-    """One direction of a link."""
+    """One direction of a link; probabilities and correlations are 0 to 1.
+
+    jitter_ns is a standard deviation, or half the width of the uniform distribution.
+    """
 
     bw_bps: float = 0.0  # bits per second; 0: infinite
     delay_ns: int = 0
-    jitter_ns: int = 0  # standard deviation of a normal distribution
-    loss: float = 0.0  # probability, 0 to 1
+    jitter_ns: int = 0
     max_queue: int = 0  # frames, waiting and in service; 0: unlimited
+    max_queue_bytes: int = 0  # of them
+    distribution: str = "uniform"  # of jitter: a key of DISTRIBUTIONS
+    jitter_reorders: bool = False  # else no frame overtakes another by jitter
+    red: bool = False  # random early detection with TCLink's parameters
+    ecn: bool = False  # the same, but frames that understand it are marked
+    reorder_gap: int = 1  # every so many frames one may be reordered
+    loss: float = 0.0
+    loss_correlation: float = 0.0
+    delay_correlation: float = 0.0
+    ge_p: float = 0.0  # Gilbert-Elliott, instead of loss: from the good to the bad state
+    ge_r: float = 0.0  # and back
+    ge_bad_loss: float = 0.0  # 1-h of netem's loss gemodel
+    ge_good_loss: float = 0.0  # 1-k
+    duplicate: float = 0.0
+    duplicate_correlation: float = 0.0
+    corrupt: float = 0.0  # one bit
+    corrupt_correlation: float = 0.0
+    reorder: float = 0.0  # such frames have no delay
+    reorder_correlation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +72,16 @@ class LinkStats:
     dropped_queue: int
     dropped_loss: int
     late: int  # frames that came after the receiver's clock had passed their arrival
-    max_late_ns: int
     queued: int  # in flight or queued now
+    queue_frames: int  # waiting or being sent now
+    queue_bytes: int
+    dropped_red: int
+    dropped_down: int  # the receiver's interface was down
+    duplicated: int
+    corrupted: int
+    reordered: int
+    marked: int  # by ECN
+    max_late_ns: int
 
 
 @dataclass(frozen=True)
@@ -132,13 +163,24 @@ class _HostConfig(ctypes.Structure):
     ]
 
 
+_PROBABILITIES = (
+    "loss", "loss_correlation", "delay_correlation", "ge_p", "ge_r", "ge_bad_loss", "ge_good_loss",
+    "duplicate", "duplicate_correlation", "corrupt", "corrupt_correlation", "reorder", "reorder_correlation",
+)  # fmt: skip
+
+
 class _LinkParams(ctypes.Structure):
     _fields_ = [
         ("bw_bps", ctypes.c_double),
         ("delay_ns", ctypes.c_int64),
         ("jitter_ns", ctypes.c_int64),
-        ("loss", ctypes.c_double),
         ("max_queue", ctypes.c_int64),
+        ("max_queue_bytes", ctypes.c_int64),
+        ("flags", ctypes.c_uint32),
+        ("distribution", ctypes.c_uint32),
+        ("reorder_gap", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        *((name, ctypes.c_double) for name in _PROBABILITIES),
     ]
 
 
@@ -236,6 +278,8 @@ def _load() -> ctypes.CDLL:
         "add_host": (ctypes.c_int, [pointer, ctypes.POINTER(_HostConfig)]),
         "kill_host": (ctypes.c_int, [pointer, u32]),
         "add_link": (ctypes.c_int, [pointer, ctypes.POINTER(_LinkConfig)]),
+        "remove_link": (ctypes.c_int, [pointer, u32]),
+        "capture": (ctypes.c_int, [pointer, u32, u32, ctypes.c_int]),
         "set_link": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkParams)]),
         "link_stats": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkStats)]),
         "add_relay": (ctypes.c_int, [pointer, ctypes.POINTER(_RelayConfig)]),
@@ -261,7 +305,17 @@ def _load() -> ctypes.CDLL:
 
 
 def _link_params(params: LinkParams) -> _LinkParams:
-    return _LinkParams(params.bw_bps, params.delay_ns, params.jitter_ns, params.loss, params.max_queue)
+    return _LinkParams(
+        bw_bps=params.bw_bps,
+        delay_ns=params.delay_ns,
+        jitter_ns=params.jitter_ns,
+        max_queue=params.max_queue,
+        max_queue_bytes=params.max_queue_bytes,
+        flags=params.red * _RED | params.ecn * _ECN | params.jitter_reorders * _JITTER_REORDERS,
+        distribution=DISTRIBUTIONS[params.distribution],
+        reorder_gap=params.reorder_gap,
+        **{name: getattr(params, name) for name in _PROBABILITIES},
+    )
 
 
 class Experiment:
@@ -434,6 +488,17 @@ class Experiment:
     def set_link(self, link: int, direction: int, params: LinkParams) -> None:
         """Change one direction of a link (0: from end0 to end1) from now on."""
         self._call("set_link", link, direction, ctypes.byref(_link_params(params)))
+
+    def remove_link(self, link: int) -> None:
+        """Let a link's devices go, and lose what is on its way; its counters stay."""
+        self._call("remove_link", link)
+
+    def capture(self, link: int, end: int, descriptor: int = -1) -> None:
+        """Write what an end of a link sends and receives to a file, as pcap with virtual stamps.
+
+        The engine duplicates the descriptor: close yours. Without one the capture ends.
+        """
+        self._call("capture", link, end, descriptor)
 
     def link_stats(self, link: int, direction: int) -> LinkStats:
         """Return the counters of one direction of a link."""

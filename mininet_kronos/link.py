@@ -16,45 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from mininet.link import Intf, Link
 from mininet.log import info
+from mininet.node import Switch
 from mininet.util import quietRun
 
 from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
 from mininet_kronos.experiment import LinkParams
+from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.node import KronosNodeMixin
-from mininet_kronos.units import parse_bandwidth, parse_count, parse_delay, parse_percentage
+from mininet_kronos.units import parse_flag
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
 
 MAX_NAME = 15  # characters of an interface's name
-MAX_QUEUE = 1000  # frames, where max_queue_size is not given; TCLink's default as well
-MODEL = ("bw", "delay", "jitter", "loss", "max_queue_size")
 LEAVING = 3.0  # s of real time that an ended network has for removing its devices
-NOT_MODELLED = ("speedup", "latency_ms", "enable_ecn", "enable_red")  # of TCLink's
 
 TUN_DEVICE = "/dev/net/tun"
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
-
-
-def link_params(params: dict[str, Any], name: str = "link") -> LinkParams:
-    """Return one direction's model from TCLink-style parameters; others are ignored.
-
-    bw: Mbit/s; delay, jitter: text with a unit; loss: %; max_queue_size: frames. Raises ParameterError.
-    """
-    for key in NOT_MODELLED:
-        if params.get(key):
-            raise ParameterError(f"{name}: {key} is not part of KronosLink's model; leave it out")
-    rate = parse_bandwidth(params.get("bw"), f"{name}: bw")
-    size = params.get("max_queue_size")
-    default = MAX_QUEUE if rate else 0
-    return LinkParams(
-        bw_bps=rate,
-        delay_ns=parse_delay(params.get("delay"), f"{name}: delay"),
-        jitter_ns=parse_delay(params.get("jitter"), f"{name}: jitter"),
-        loss=parse_percentage(params.get("loss"), f"{name}: loss"),
-        max_queue=default if size is None else parse_count(size, f"{name}: max_queue_size"),
-    )
 
 
 def check_interface_name(name: str) -> None:
@@ -78,12 +57,12 @@ class KronosIntf(Intf):  # type: ignore[misc]
     def config(self, **params: Any) -> dict[str, Any]:
         """Configure the end, as Intf.config(), and what it sends, from now on.
 
-        bw, delay, jitter, loss, max_queue_size: as for KronosLink; those that are not given stay.
+        bw, delay and the like: as for KronosLink; those that are not given stay, None takes one back.
         """
         model = {key: value for key, value in params.items() if key in MODEL}
         rest = {key: value for key, value in params.items() if key not in MODEL}
         wanted = {**self.model, **model}
-        parsed = link_params({**rest, **wanted}, self.name)
+        parsed = link_params(wanted, self.name, isinstance(self.node, Switch))
         if model and isinstance(self.link, KronosLink):
             self.link.setModel(self, parsed)
         self.model = wanted
@@ -91,6 +70,25 @@ class KronosIntf(Intf):  # type: ignore[misc]
         if rest or not self._made:
             result = super().config(**rest)
         return result
+
+    def capture(self, path: str | Path | None = None) -> Path:
+        """Write what this end sends and receives to a pcap file with virtual stamps in ns, from now on.
+
+        path: None: NAME.pcap among the net's captures. A capture that goes on already ends.
+        """
+        path = self.node.kronos.captures / f"{self.name}.pcap" if path is None else Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            self._captureTo(file.fileno())
+        return path
+
+    def stopCapture(self) -> None:
+        """End the capture."""
+        self._captureTo(-1)
+
+    def _captureTo(self, descriptor: int) -> None:
+        link: Any = self.link
+        link.kronos.experiment.capture(link.kronos_link, int(self is link.intf2), descriptor)
 
     def updateIP(self) -> str | None:
         """Return the current IP address. No virtual time passes."""
@@ -124,15 +122,20 @@ class KronosLink(Link):  # type: ignore[misc]
         intfName2: str | None = None,
         params1: dict[str, Any] | None = None,
         params2: dict[str, Any] | None = None,
+        capture: bool | str | Path = False,
         **params: Any,
     ) -> None:
         """Make the link.
 
         bw: Mbit/s, no limit if left out
-        delay, jitter: one way, such as '5ms'; jitter is the standard deviation of a normal distribution
-        loss: %
+        delay: one way, such as '5ms'
+        jitter, distribution, delay_correlation, jitter_reorders: of the delay
+        loss, loss_correlation, loss_gemodel: %
+        duplicate, corrupt, reorder (each with ..._correlation), gap: %, as netem's
         max_queue_size: frames that wait or are being sent (1000 if there is a bw)
+        enable_red, enable_ecn, speedup, use_tbf, latency_ms: as TCLink's
         params1, params2: these for one direction only: what node1 sends, what node2 sends
+        capture: True: write NAME.pcap of both ends among the net's captures; or a directory for them
         other parameters: as for Mininet's Link.
         """
         nodes = (node1, node2)
@@ -152,9 +155,9 @@ class KronosLink(Link):  # type: ignore[misc]
         if node1 is node2 and ends[0]["port"] == ends[1]["port"]:
             raise ParameterError(f"{node1} cannot have a link to itself; name two different nodes")
         self._models = []
-        for end, name in zip(ends, names):
+        for node, end, name in zip(nodes, ends, names):
             check_interface_name(name)
-            self._models.append(link_params({**end, **params}, name))
+            self._models.append(link_params({**end, **params}, name, isinstance(node, Switch)))
         self._taps: list[int] = []
         params.setdefault("cls1", KronosIntf)
         params.setdefault("cls2", KronosIntf)
@@ -167,6 +170,21 @@ class KronosLink(Link):  # type: ignore[misc]
         finally:
             for tap in self._taps:
                 os.close(tap)
+        self._capture(capture)
+
+    def _capture(self, where: bool | str | Path) -> None:
+        if isinstance(where, str) and "/" not in where:
+            where = parse_flag(where, f"{self}: capture")  # mn's command line gives text
+        if where:
+            for intf in (self.intf1, self.intf2):
+                intf.capture(None if where is True else Path(where, f"{intf.name}.pcap"))
+
+    def delete(self) -> None:
+        """Delete the link: its interfaces go, and what is on its way is lost."""
+        super().delete()
+        if self._id is not None and not self.kronos.stopped:
+            self.kronos.experiment.remove_link(self._id)
+            self._id = None
 
     def makeIntfPair(
         self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any

@@ -29,7 +29,8 @@ from mininet_kronos.errors import (
     UnknownNodeError,
 )
 from mininet_kronos.experiment import FIRST_CPU, Experiment
-from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name, link_params
+from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name
+from mininet_kronos.link_model import link_params
 from mininet_kronos.machine import check_machine, check_ryu
 from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
 from mininet_kronos.ovs import PrivateOVS
@@ -181,6 +182,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
                 from mininet_kronos.runs.recorder import Recorder
 
                 self._followers.append(Recorder(self, Path(out), interval))
+                self.pump.captures = Path(out, "captures")
             if progress:
                 from mininet_kronos.runs.progress import ProgressLine
 
@@ -293,6 +295,28 @@ class KronosNet(Mininet):  # type: ignore[misc]
                 "frames arrive at the end of the round (choose a smaller timestep, or give links a delay)\n"
             )
         return chosen
+
+    # Links
+
+    def capture(self, interface: str, path: str | Path | None = None) -> Path:
+        """Write what an interface, such as 'h1-eth0', sends and receives to a pcap file, from now on.
+
+        path: None: INTERFACE.pcap in the run's directory, if it has one, else in the current one.
+        Returns the file's path.
+        """
+        return self._interface(interface).capture(path)
+
+    def stopCapture(self, interface: str) -> None:
+        """End an interface's capture."""
+        self._interface(interface).stopCapture()
+
+    def _interface(self, name: str) -> KronosIntf:
+        known: dict[str, KronosIntf] = {
+            intf.name: intf for link in self.links for intf in (link.intf1, link.intf2)
+        }
+        if name not in known:
+            raise ParameterError(f"there is no interface '{name}'; there are {', '.join(known) or 'none'}")
+        return known[name]
 
     # What Mininet calls while it builds
 

@@ -52,6 +52,7 @@ class Pump:
         """directory: for logs and the like; goes with the net."""
         self.experiment = experiment
         self.directory = directory
+        self.captures = Path()  # where captures go that nobody has given a path
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach

@@ -99,6 +99,16 @@ def parse_count(value: object, what: str, least: int = 1) -> int:
     return int(number)
 
 
+def parse_flag(value: object, what: str) -> bool:
+    """Return whether an option is on: a bool, None or a number, or text as mn's command line gives it."""
+    text = str(value or "no").strip().lower()
+    if text in ("0", "no", "false", "off"):
+        return False
+    if text in ("1", "yes", "true", "on"):
+        return True
+    raise ParameterError(f"{what} {value!r} is not understood; write True or False")
+
+
 def format_duration(nanoseconds: int) -> str:
     """Return a duration as people write it, with all its digits: '1.5 s', '100 us'."""
     for unit, size in (("s", SECOND), ("ms", 1_000_000), ("us", 1_000)):

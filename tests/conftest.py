@@ -144,6 +144,35 @@ def cpus(request) -> int:
     return int(request.param)
 
 
+# Links without Mininet
+
+
+class WireMaker:
+    """Makes pairs of hosts with one link between them."""
+
+    def __init__(self, cpus: int) -> None:
+        self.cpus = cpus
+        self.wires: list[Any] = []
+
+    def __call__(self, *arguments, **options):
+        from tests.wire import Wire
+
+        self.wires.append(Wire(self.cpus, *arguments, **options))
+        return self.wires[-1]
+
+    def stop(self) -> None:
+        while self.wires:
+            self.wires.pop().stop()
+
+
+@pytest.fixture
+def wire(cpus):
+    """Return a function that makes two hosts with one link between them."""
+    maker = WireMaker(cpus)
+    yield maker
+    maker.stop()
+
+
 # A busy machine
 
 

@@ -70,13 +70,48 @@ struct kronos_host_config {
 	char name[KRONOS_NAME_MAX];
 };
 
-/* One direction of a link. */
+/* Of jitter; all with mean 0. jitter_ns is one standard deviation, or half the
+ * width of the uniform one. The last three end at 4 jitter_ns, as netem's. */
+enum kronos_distribution {
+	KRONOS_UNIFORM = 0,
+	KRONOS_NORMAL = 1,
+	KRONOS_PARETO = 2,
+	KRONOS_PARETONORMAL = 3,
+};
+
+#define KRONOS_LINK_RED 1u		/* TCLink's RED, which drops */
+#define KRONOS_LINK_ECN 2u		/* ... which marks those that understand it */
+#define KRONOS_LINK_JITTER_REORDERS 4u	/* else no frame overtakes another by jitter */
+
+#define KRONOS_PROBABILITIES 12
+
+/*
+ * One direction of a link: a server with a queue, then the models of netem.
+ * Probabilities and correlations are 0..1.
+ */
 struct kronos_link_params {
-	double bw_bps;	     /* bits per second; 0: infinite */
+	double bw_bps;		 /* bits per second; 0: infinite */
 	int64_t delay_ns;
-	int64_t jitter_ns;   /* standard deviation of a normal distribution */
-	double loss;	     /* probability 0..1 */
-	int64_t max_queue;   /* frames, waiting and in service; 0: unlimited */
+	int64_t jitter_ns;
+	int64_t max_queue;	 /* frames, waiting and in service; 0: unlimited */
+	int64_t max_queue_bytes; /* of them; 0: unlimited */
+	uint32_t flags;		 /* KRONOS_LINK_* */
+	uint32_t distribution;	 /* enum kronos_distribution */
+	uint32_t reorder_gap;	 /* every so many frames one may be reordered; 0: 1 */
+	uint32_t reserved;
+	double loss;
+	union {
+		struct {
+			double loss_correlation, delay_correlation;
+			/* Gilbert-Elliott, instead of loss: good to bad, bad to good,
+			 * loss in the bad and in the good state. */
+			double ge_p, ge_r, ge_bad_loss, ge_good_loss;
+			double duplicate, duplicate_correlation;
+			double corrupt, corrupt_correlation; /* one bit */
+			double reorder, reorder_correlation; /* without delay */
+		};
+		double probabilities[KRONOS_PROBABILITIES];
+	};
 };
 
 /* A link between two TAP devices whose descriptors the engine takes over. */
@@ -88,12 +123,24 @@ struct kronos_link_config {
 	char name[2][16];    /* interface names */
 };
 
+#define KRONOS_LINK_COUNTS 16
+
 struct kronos_link_stats {
-	uint64_t tx_frames, tx_bytes;	/* accepted from the sender */
-	uint64_t rx_frames, rx_bytes;	/* delivered to the receiver */
-	uint64_t dropped_queue, dropped_loss, late; /* late: receiver's clock was past the arrival */
+	union {
+		struct {
+			uint64_t tx_frames, tx_bytes; /* accepted from the sender */
+			uint64_t rx_frames, rx_bytes; /* delivered to the receiver */
+			uint64_t dropped_queue, dropped_loss;
+			uint64_t late;		/* the receiver's clock was past the arrival */
+			uint64_t queued;	/* now: in flight or in the queue */
+			uint64_t queue_frames, queue_bytes; /* now: waiting or being sent */
+			uint64_t dropped_red, dropped_down; /* down: the receiver's end is */
+			uint64_t duplicated, corrupted, reordered;
+			uint64_t marked;	/* by ECN */
+		};
+		uint64_t count[KRONOS_LINK_COUNTS];
+	};
 	int64_t max_late_ns;
-	uint64_t queued;		/* frames in flight or queued now */
 };
 
 /*
@@ -170,6 +217,8 @@ int kronos_find_host(struct kronos *k, const char *name);
 int kronos_kill_host(struct kronos *k, uint32_t host);
 /* Returns the link's id, from 0. */
 int kronos_add_link(struct kronos *k, const struct kronos_link_config *config);
+/* Its devices go; what is on its way is lost. */
+int kronos_remove_link(struct kronos *k, uint32_t link);
 int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
 		    const struct kronos_link_params *params);
 int kronos_link_stats(struct kronos *k, uint32_t link, uint32_t direction,
@@ -181,6 +230,11 @@ int kronos_add_relay(struct kronos *k, const struct kronos_relay_config *config)
  * on that end (SO_ATTACH_FILTER) and as until_fd it stops a kronos_progress().
  */
 int kronos_watch_link(struct kronos *k, uint32_t link, int socket);
+/*
+ * What an end of a link sends and receives, to a pcap file with stamps of
+ * virtual time in ns; the descriptor is duplicated. < 0 ends the capture.
+ */
+int kronos_capture(struct kronos *k, uint32_t link, uint32_t end, int fd);
 /* A shell command that the engine runs if the caller dies before kronos_stop(). */
 int kronos_on_abort(struct kronos *k, const char *command);
 

@@ -25,7 +25,9 @@ enum kronos_op {
 	KRONOS_OP_ADD_HOST,
 	KRONOS_OP_KILL_HOST,
 	KRONOS_OP_ADD_LINK, /* with two descriptors */
+	KRONOS_OP_REMOVE_LINK,
 	KRONOS_OP_SET_LINK,
+	KRONOS_OP_CAPTURE, /* with a descriptor, or to end it */
 	KRONOS_OP_LINK_STATS,
 	KRONOS_OP_ADD_RELAY, /* with a descriptor */
 	KRONOS_OP_ON_ABORT,

@@ -30,7 +30,7 @@
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
- *   link.c     virtual links
+ *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
  *   tcp.c      the kernel's TCP timers, which stay in real time
  *   inspect.c  where hosts and tasks stand, and who is waited for
@@ -66,7 +66,7 @@
 
 struct host;
 struct task;
-struct mnl_socket;
+struct tcp_space;
 
 /* ---- events ------------------------------------------------------------ */
 
@@ -107,7 +107,7 @@ struct host {
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	bool tcp_local;		/* it has TCP connections to itself */
-	struct mnl_socket *diag; /* asks for its TCP timers, or NULL */
+	struct tcp_space *tcp;	/* its network namespace, if it is its own */
 	bool relayed;		/* relays begin or end at it */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
@@ -340,33 +340,40 @@ void timers_forget(struct process *process);
 /* Across exec timers of signals go on; descriptors may have been closed. */
 void timers_exec(struct process *process);
 
-/* ---- links (link.c) ---------------------------------------------------- */
+/* ---- links (link.c and what link.h lists) ------------------------------ */
 
 struct port; /* one end of a link */
 
+void link_init(uint64_t seed);
 int link_add(const struct kronos_link_config *config, char *error, size_t size);
-int link_set(uint32_t link, uint32_t direction,
-	     const struct kronos_link_params *params);
+/* What is on its way still arrives, if its receiver's end is there. */
+int link_remove(uint32_t link);
+int link_set(uint32_t link, uint32_t direction, const struct kronos_link_params *params,
+	     char *error, size_t size);
 int link_stats(uint32_t link, uint32_t direction, struct kronos_link_stats *stats);
+/* To a file whose descriptor it takes over; < 0 ends the capture. */
+int link_capture(uint32_t link, uint32_t end, int fd);
+/* No frame with an earlier stamp will come. */
+void link_captures_write(int64_t time);
+/* Lets everything that is known be in the files. */
+void link_captures_flush(void);
+/* At the freeze: every run with the same seed goes on from here in the same way. */
+void link_restart_random(void);
+
 /* By the watchdog: reads what the port's TAP has, with the time of departure. */
 void link_read_stamped(struct port *port);
-/* Takes the frames that the watchdog has read. */
-void link_collect(void);
-/* Reads the TAPs of a host that the worker reads itself. */
+/* Takes what the host has sent: from its TAPs, or from the watchdog. */
 void link_read_host(struct host *host);
-/* The host has done what its frames asked for: what it has sent goes out. */
-void link_flush(void);
-/* The same for all such hosts, if any has frames. Returns true if so. */
+/* The same for all hosts. Returns true if there was any. */
 bool link_read_all(void);
-void link_init(uint64_t seed);
 /* Whether the watchdog has read frames that nobody has taken yet. */
 bool link_inbox(void);
+/* The host has done what its frames asked for: what it has sent goes out. */
+void link_flush(void);
 /* A frame from another process arrives. */
 void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
 		  size_t size);
 bool link_exists(uint32_t link);
-/* At the freeze: every run with the same seed goes on from here in the same way. */
-void link_restart_random(void);
 
 /* ---- relays (relay.c) -------------------------------------------------- */
 

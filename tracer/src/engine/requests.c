@@ -296,8 +296,13 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		request->link.tap_fd[0] = fds[0];
 		request->link.tap_fd[1] = fds[1];
 		return link_add(&request->link, text, size);
+	case KRONOS_OP_REMOVE_LINK:
+		return link_remove(request->id);
 	case KRONOS_OP_SET_LINK:
-		return link_set(request->id, request->direction, &request->params);
+		return link_set(request->id, request->direction, &request->params,
+				text, size);
+	case KRONOS_OP_CAPTURE:
+		return link_capture(request->id, request->direction, fds[0]);
 	case KRONOS_OP_LINK_STATS:
 		return link_stats(request->id, request->direction,
 				  &reply->link_stats);
@@ -380,7 +385,8 @@ static int64_t lead(struct kronos_request *request, const int *fds,
 static bool keeps_fds(uint32_t op)
 {
 	return op == KRONOS_OP_ADD_LINK || op == KRONOS_OP_ADD_RELAY ||
-	       op == KRONOS_OP_WATCH_LINK || op == KRONOS_OP_WATCH_FD;
+	       op == KRONOS_OP_WATCH_LINK || op == KRONOS_OP_WATCH_FD ||
+	       op == KRONOS_OP_CAPTURE;
 }
 
 static void take_request(void)

@@ -173,6 +173,7 @@ void rounds_live(int timeout_ms)
 	wire_receive(0);
 	look_outside();
 	wire_flush();
+	link_captures_flush();
 	host = first_host();
 	if (host && host->key.time <= now) {
 		host_run(host, now);
@@ -503,6 +504,7 @@ static void run_window(int64_t end)
 	engine.window_end = end;
 	while (heap_time(&engine.active) < end && !rounds_interrupted())
 		host_run(first_host(), end);
+	link_captures_write(end);
 }
 
 void rounds_prepare(int64_t timestep, int64_t num_rounds)
@@ -538,6 +540,7 @@ int64_t rounds_progress(int until_fd)
 	}
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_DEL, until_fd, NULL);
+	link_captures_flush();
 	engine.progressing = false;
 	if (engine.worker == 0) {
 		engine.stats.rounds += (uint64_t)conductor->done;

@@ -314,10 +314,7 @@ void slice_run(struct task *task, int64_t limit)
 	slice->task = NULL;
 	if (host->tcp_local)
 		host->tcp_seen = engine.tcp_seen = true;
-	if (host->tap_epoll >= 0)
-		link_read_host(host);
-	else
-		link_collect();
+	link_read_host(host);
 	if (host->relayed)
 		relay_read();
 }

@@ -5,6 +5,9 @@
  * time: passing over idle time would make every retransmission late. So
  * before a skip the hosts that have TCP frames on their links, or connections
  * to themselves, are asked, by sock_diag in their network namespace.
+ *
+ * Congestion control must not look at real time either, as BBR and CUBIC do:
+ * as long as a host lives its namespace has Reno for a default.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +15,7 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,8 +26,26 @@
 
 #include "engine.h"
 
+#define SETTING_MAX 32
 #define TIMER_RETRANSMIT 1
 #define TIMER_PROBE 4
+
+/* Of a host's namespace, and what they were before. */
+static const struct setting {
+	const char *path, *value;
+} settings[] = {
+	{ "/proc/sys/net/ipv4/tcp_congestion_control", "reno" },
+	/* Round trips of earlier connections, in real time. */
+	{ "/proc/sys/net/ipv4/tcp_no_metrics_save", "1" },
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+struct tcp_space {
+	int netns;
+	struct mnl_socket *diag; /* asks for timers */
+	char before[SETTINGS][SETTING_MAX]; /* "": it was as it should be */
+};
 
 static int own_netns = -1;
 
@@ -35,20 +57,85 @@ static bool same_netns(int fd)
 	       (own.st_dev == other.st_dev && own.st_ino == other.st_ino);
 }
 
-/* Sockets of a namespace are made inside it. */
-static struct mnl_socket *open_in(int netns)
+static void read_setting(const char *path, char value[SETTING_MAX])
 {
-	struct mnl_socket *socket;
+	FILE *file = fopen(path, "re");
 
-	if (setns(netns, CLONE_NEWNET))
-		return NULL;
-	socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	if (!file || !fgets(value, SETTING_MAX, file))
+		value[0] = '\0';
+	value[strcspn(value, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static void write_setting(const char *path, const char *value)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return;
+	fputs(value, file);
+	fclose(file);
+}
+
+static void change_settings(struct tcp_space *space)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		read_setting(settings[i].path, space->before[i]);
+		if (!strcmp(space->before[i], settings[i].value))
+			space->before[i][0] = '\0';
+		else
+			write_setting(settings[i].path, settings[i].value);
+	}
+}
+
+static void restore_settings(const struct tcp_space *space)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (space->before[i][0])
+			write_setting(settings[i].path, space->before[i]);
+}
+
+/* Sockets and settings of a namespace are reached from inside it. */
+static bool enter(int netns)
+{
+	return !setns(netns, CLONE_NEWNET);
+}
+
+static void leave(void)
+{
 	engine_assert(!setns(own_netns, CLONE_NEWNET));
+}
+
+static struct mnl_socket *open_diag(void)
+{
+	struct mnl_socket *socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+
 	if (socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		mnl_socket_close(socket);
-		socket = NULL;
+		return NULL;
 	}
 	return socket;
+}
+
+static struct tcp_space *space_open(int netns)
+{
+	struct tcp_space *space;
+	struct mnl_socket *diag;
+
+	if (!enter(netns))
+		return NULL;
+	diag = open_diag();
+	if (!diag) {
+		leave();
+		return NULL;
+	}
+	space = xcalloc(sizeof(*space));
+	space->netns = netns;
+	space->diag = diag;
+	change_settings(space);
+	leave();
+	return space;
 }
 
 void tcp_watch(struct host *host, pid_t pid)
@@ -56,7 +143,7 @@ void tcp_watch(struct host *host, pid_t pid)
 	char path[48];
 	int netns;
 
-	if (host->diag)
+	if (host->tcp)
 		return;
 	if (own_netns < 0)
 		own_netns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -66,16 +153,24 @@ void tcp_watch(struct host *host, pid_t pid)
 		return;
 	/* What the switches and the controller share is no host's own. */
 	if (!same_netns(netns))
-		host->diag = open_in(netns);
-	close(netns);
+		host->tcp = space_open(netns);
+	if (!host->tcp)
+		close(netns);
 }
 
 void tcp_forget(struct host *host)
 {
-	if (host->diag)
-		mnl_socket_close(host->diag);
-	host->diag = NULL;
 	host->tcp_seen = host->tcp_local = false;
+	if (!host->tcp)
+		return;
+	if (enter(host->tcp->netns)) {
+		restore_settings(host->tcp);
+		leave();
+	}
+	mnl_socket_close(host->tcp->diag);
+	close(host->tcp->netns);
+	free(host->tcp);
+	host->tcp = NULL;
 }
 
 /* No frame on a link tells of connections inside the host. */
@@ -140,10 +235,10 @@ bool tcp_pending(void)
 		struct host *host = engine.hosts[i];
 		struct answer answer = { 0 };
 
-		if (!host->tcp_seen || !host->diag)
+		if (!host->tcp_seen || !host->tcp)
 			continue;
-		ask(host->diag, AF_INET, &answer);
-		ask(host->diag, AF_INET6, &answer);
+		ask(host->tcp->diag, AF_INET, &answer);
+		ask(host->tcp->diag, AF_INET6, &answer);
 		if (answer.pending) {
 			engine.tcp_seen = true;
 			return true;

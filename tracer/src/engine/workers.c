@@ -157,16 +157,11 @@ void workers_send(const struct kronos_request *request, const int *fds)
 static void add_link_stats(struct kronos_link_stats *sum,
 			   const struct kronos_link_stats *stats)
 {
-	sum->tx_frames += stats->tx_frames;
-	sum->tx_bytes += stats->tx_bytes;
-	sum->rx_frames += stats->rx_frames;
-	sum->rx_bytes += stats->rx_bytes;
-	sum->dropped_queue += stats->dropped_queue;
-	sum->dropped_loss += stats->dropped_loss;
-	sum->late += stats->late;
+	/* One has sent, another received: all but the last are counts. */
+	for (size_t i = 0; i < KRONOS_LINK_COUNTS; i++)
+		sum->count[i] += stats->count[i];
 	if (stats->max_late_ns > sum->max_late_ns)
 		sum->max_late_ns = stats->max_late_ns;
-	sum->queued += stats->queued; /* one has sent, another received */
 }
 
 static void add_stats(struct kronos_stats *sum, const struct kronos_stats *stats)

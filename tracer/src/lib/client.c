@@ -297,6 +297,24 @@ int kronos_add_link(struct kronos *k, const struct kronos_link_config *config)
 	return (int)call(k, &request, config->tap_fd, 2, NULL);
 }
 
+int kronos_remove_link(struct kronos *k, uint32_t link)
+{
+	struct kronos_request request = { .op = KRONOS_OP_REMOVE_LINK, .id = link };
+
+	return (int)call(k, &request, NULL, 0, NULL);
+}
+
+int kronos_capture(struct kronos *k, uint32_t link, uint32_t end, int fd)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_CAPTURE,
+		.id = link,
+		.direction = end,
+	};
+
+	return (int)call(k, &request, &fd, fd >= 0, NULL);
+}
+
 int kronos_set_link(struct kronos *k, uint32_t link, uint32_t direction,
 		    const struct kronos_link_params *params)
 {

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/* What the engine looks at inside a frame, and what it changes there. */
+#include "link.h"
+
+#define ETH_TYPE 12
+#define ETH_HEADER 14
+#define VLAN_TAG 4
+#define TYPE_VLAN 0x8100
+#define TYPE_QINQ 0x88a8
+#define TYPE_IPV4 0x0800
+#define TYPE_IPV6 0x86dd
+#define IPV4_HEADER 20
+#define IPV4_TOS 1
+#define IPV4_PROTOCOL 9
+#define IPV4_CHECKSUM 10
+#define IPV6_HEADER 40
+#define IPV6_PROTOCOL 6
+#define PROTOCOL_TCP 6
+#define ECN_MASK 3 /* not capable: 0; congestion experienced: all bits */
+
+static uint16_t get16(const uint8_t *data)
+{
+	return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+/* The frame's protocol and where its header starts; 0 if that is not all there. */
+static size_t find_header(const struct frame *frame, uint16_t *type)
+{
+	size_t at = ETH_HEADER;
+
+	if (frame->size < ETH_HEADER)
+		return 0;
+	*type = get16(frame->data + ETH_TYPE);
+	while ((*type == TYPE_VLAN || *type == TYPE_QINQ) &&
+	       frame->size >= at + VLAN_TAG) {
+		*type = get16(frame->data + at + 2);
+		at += VLAN_TAG;
+	}
+	if ((*type == TYPE_IPV4 && frame->size >= at + IPV4_HEADER) ||
+	    (*type == TYPE_IPV6 && frame->size >= at + IPV6_HEADER))
+		return at;
+	return 0;
+}
+
+bool packet_is_tcp(const struct frame *frame)
+{
+	uint16_t type;
+	size_t at = find_header(frame, &type);
+
+	return at && frame->data[at + (type == TYPE_IPV4 ? IPV4_PROTOCOL :
+							   IPV6_PROTOCOL)] ==
+			     PROTOCOL_TCP;
+}
+
+static void mark_ipv4(uint8_t *header)
+{
+	uint16_t before = get16(header);
+	uint32_t sum;
+
+	header[IPV4_TOS] |= ECN_MASK;
+	/* RFC 1624: the checksum follows from what has changed. */
+	sum = (uint16_t)~get16(header + IPV4_CHECKSUM);
+	sum += (uint16_t)~before;
+	sum += get16(header);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	header[IPV4_CHECKSUM] = (uint8_t)(~sum >> 8);
+	header[IPV4_CHECKSUM + 1] = (uint8_t)~sum;
+}
+
+bool packet_mark_ce(struct frame *frame)
+{
+	uint16_t type;
+	size_t at = find_header(frame, &type);
+	uint8_t *header = frame->data + at;
+
+	if (!at)
+		return false;
+	if (type == TYPE_IPV4) {
+		if (!(header[IPV4_TOS] & ECN_MASK))
+			return false;
+		mark_ipv4(header);
+	} else {
+		/* The traffic class is half in the first byte, half in the second. */
+		if (!(header[1] >> 4 & ECN_MASK))
+			return false;
+		header[1] |= ECN_MASK << 4;
+	}
+	return true;
+}
