@@ -16,10 +16,10 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test-packages demo test lint bench clean
+.PHONY: help setup system-packages test-packages demo test lint bench vm-test clean
 
 help: ## list the verbs
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.package ## install what is needed: Debian packages, the C parts, .venv with kronos and tracer
 
@@ -54,6 +54,10 @@ bench: setup ## measure: run every script in benchmarks/
 	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "bench: there is nothing in benchmarks/ yet" >&2; exit 1; }
 	@set -e; for script in benchmarks/*.py; do echo "*** $$script"; $(AS_ROOT) $(PYTHON) $$script; done
 
+vm-test: ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
+	@scripts/system-packages.sh vm
+	@scripts/vm/test.sh $(if $(FULL),full)
+
 clean: ## remove everything that make made here (Debian packages stay)
-	@rm -rf $(VENV) tracer/build mininet_kronos/native build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .cache/vm tracer/build mininet_kronos/native build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,10 +1,14 @@
 #!/bin/bash
-# Install the Debian packages that mininet_kronos needs, if any is missing; with "test", those of its tests as well.
-# A second run is instant and offline. Called by make, as root or by a user with sudo.
+# Install the Debian packages that mininet_kronos needs, if any is missing; with "test", those of its tests as well,
+# with "vm" those of the kernel module's tests alone. A second run is instant and offline. Called by make, as root or
+# by a user with sudo.
 set -eu
 
 lists=("$(dirname "$0")/packages.txt")
-[ "${1:-}" != test ] || lists+=("$(dirname "$0")/test-packages.txt")
+case ${1:-} in
+test) lists+=("$(dirname "$0")/test-packages.txt") ;;
+vm) lists=("$(dirname "$0")/vm-packages.txt") ;;
+esac
 mapfile -t packages < <(sed 's/#.*//' "${lists[@]}" | xargs -n 1)
 
 fail() {

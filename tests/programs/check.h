@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For small programs that are run natively and dilated with the same
- * assertions. The only argument is how much later than due, in ns, something
- * may happen: natively anything, in virtual time next to nothing.
+ * assertions. The first argument is how much later than due, in ns, something
+ * may happen: natively anything, in virtual time next to nothing. The second is
+ * the tick, in ns, of whoever counts some waits in ticks, as kernels do.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -17,7 +18,8 @@
 #define MSEC 1000000LL
 #define SEC 1000000000LL
 
-static int64_t slack = INT64_MAX / 2;
+static int64_t slack = INT64_MAX / 4;
+static int64_t tick __attribute__((unused));
 
 #define CHECK(condition)                                                       \
 	do {                                                                   \
@@ -62,6 +64,8 @@ static inline void check_arguments(int argc, char **argv)
 {
 	if (argc > 1)
 		slack = atoll(argv[1]);
+	if (argc > 2)
+		tick = atoll(argv[2]);
 }
 
 static inline int success(void)

@@ -21,14 +21,28 @@
 
 #define WAIT (30 * MSEC)
 
-#define TIMES_OUT(call, condition)                                             \
+static int64_t start;
+
+#define TIMES_OUT_SINCE_START(call, condition)                                 \
 	do {                                                                   \
-		int64_t start_ = now();                                        \
 		long result = (call);                                          \
                                                                                \
 		CHECK(result condition);                                       \
-		check_elapsed(#call, start_, WAIT);                            \
+		check_elapsed(#call, start, WAIT);                             \
 	} while (0)
+
+#define TIMES_OUT(call, condition)                                             \
+	do {                                                                   \
+		start = now();                                                 \
+		TIMES_OUT_SINCE_START(call, condition);                        \
+	} while (0)
+
+/* When a wait that starts now is over. */
+static struct timespec end_on(clockid_t clock)
+{
+	start = now();
+	return at(now_on(clock) + WAIT);
+}
 
 static void sleeps(void)
 {
@@ -37,12 +51,12 @@ static void sleeps(void)
 	TIMES_OUT(nanosleep(&wait, NULL), == 0);
 	TIMES_OUT(usleep(WAIT / 1000), == 0);
 	TIMES_OUT(clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL), == 0);
-	until = at(now() + WAIT);
-	TIMES_OUT(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL), == 0);
-	until = at(now_on(CLOCK_REALTIME) + WAIT);
-	TIMES_OUT(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL), == 0);
-	until = at(now_on(CLOCK_BOOTTIME) + WAIT);
-	TIMES_OUT(clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL), == 0);
+	until = end_on(CLOCK_MONOTONIC);
+	TIMES_OUT_SINCE_START(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL), == 0);
+	until = end_on(CLOCK_REALTIME);
+	TIMES_OUT_SINCE_START(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL), == 0);
+	until = end_on(CLOCK_BOOTTIME);
+	TIMES_OUT_SINCE_START(clock_nanosleep(CLOCK_BOOTTIME, TIMER_ABSTIME, &until, NULL), == 0);
 }
 
 static void polls(void)
@@ -90,16 +104,16 @@ static void locks(void)
 	sem_t sem;
 
 	CHECK(!sem_init(&sem, 0, 0));
-	until = at(now_on(CLOCK_REALTIME) + WAIT);
-	TIMES_OUT(sem_timedwait(&sem, &until), == -1 && errno == ETIMEDOUT);
+	until = end_on(CLOCK_REALTIME);
+	TIMES_OUT_SINCE_START(sem_timedwait(&sem, &until), == -1 && errno == ETIMEDOUT);
 	CHECK(!pthread_mutex_lock(&mutex));
-	until = at(now_on(CLOCK_REALTIME) + WAIT);
-	TIMES_OUT(pthread_cond_timedwait(&cond, &mutex, &until), == ETIMEDOUT);
+	until = end_on(CLOCK_REALTIME);
+	TIMES_OUT_SINCE_START(pthread_cond_timedwait(&cond, &mutex, &until), == ETIMEDOUT);
 	CHECK(!pthread_condattr_init(&attributes));
 	CHECK(!pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC));
 	CHECK(!pthread_cond_init(&mono, &attributes));
-	until = at(now() + WAIT);
-	TIMES_OUT(pthread_cond_timedwait(&mono, &mutex, &until), == ETIMEDOUT);
+	until = end_on(CLOCK_MONOTONIC);
+	TIMES_OUT_SINCE_START(pthread_cond_timedwait(&mono, &mutex, &until), == ETIMEDOUT);
 	TIMES_OUT(syscall(SYS_futex, &word, FUTEX_WAIT, 0, &wait),
 		  == -1 && errno == ETIMEDOUT);
 }
@@ -133,12 +147,12 @@ static void ipc(void)
 	queue = mq_open(name, O_CREAT | O_RDWR, 0600, &attributes);
 	CHECK(queue >= 0);
 	mq_unlink(name);
-	until = at(now_on(CLOCK_REALTIME) + WAIT);
-	TIMES_OUT(mq_timedreceive(queue, buffer, 8, NULL, &until),
+	until = end_on(CLOCK_REALTIME);
+	TIMES_OUT_SINCE_START(mq_timedreceive(queue, buffer, 8, NULL, &until),
 		  == -1 && errno == ETIMEDOUT);
 	CHECK(!mq_send(queue, "x", 1, 0));
-	until = at(now_on(CLOCK_REALTIME) + WAIT);
-	TIMES_OUT(mq_timedsend(queue, "x", 1, 0, &until),
+	until = end_on(CLOCK_REALTIME);
+	TIMES_OUT_SINCE_START(mq_timedsend(queue, "x", 1, 0, &until),
 		  == -1 && errno == ETIMEDOUT);
 }
 
@@ -148,6 +162,7 @@ static void sockets(void)
 	char buffer[8];
 	int pair[2];
 
+	slack += 2 * tick; /* the kernel rounds up to a tick, and adds one */
 	CHECK(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
 	CHECK(!setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
 	TIMES_OUT(recv(pair[0], buffer, sizeof(buffer), 0),

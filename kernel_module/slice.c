@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Slices: the time on a CPU in which a dilated task's work is counted. Its
+ * host's clock moves with the work, and a real timer ends it at the window's
+ * end. Where the kernel keeps a task longer, the host's clock runs ahead, and
+ * the host waits until the network's has caught up.
+ */
+#include <linux/hardirq.h>
+#include <linux/math64.h>
+#include <linux/moduleparam.h>
+#include <asm/msr.h>
+
+#include "kronos.h"
+
+#define QUANTUM_NS NSEC_PER_MSEC /* of a turn, if others of the host wait */
+
+static unsigned int free_limit_ms = 1000;
+module_param(free_limit_ms, uint, 0644);
+MODULE_PARM_DESC(free_limit_ms, "CPU time after which a task whose work is free loses its turn");
+
+static void raise(struct kronos_core *core, u64 to)
+{
+	s64 position = atomic64_read(&core->position);
+
+	while (position < (s64)to && !atomic64_try_cmpxchg(&core->position, &position, to))
+		;
+}
+
+static void charge(struct kronos_cpu *kc, u64 now)
+{
+	struct kronos_task *t = kc->task;
+	u64 ns = kronos_tsc_to_ns(now - kc->start);
+
+	kc->start = now;
+	t->work += ns;
+	t->turn += ns;
+	atomic64_add(ns, &t->lp->work);
+	atomic64_add(mul_u64_u64_shr(ns, t->lp->cost, 32), &t->core->position);
+}
+
+static u64 free_limit(void)
+{
+	return READ_ONCE(free_limit_ms) * (u64)NSEC_PER_MSEC;
+}
+
+/* CPU time until the window's end. */
+static u64 budget(struct kronos_task *t)
+{
+	s64 left = kronos_gate_end() - atomic64_read(&t->core->position);
+
+	if (!t->lp->cost)
+		return free_limit() - min(t->turn, free_limit());
+	if (left <= 0)
+		return 0;
+	if (left >= (s64)mul_u64_u64_shr(QUANTUM_NS, t->lp->cost, 32))
+		return QUANTUM_NS;
+	return mul_u64_u64_div_u64(left, 1ULL << 32, t->lp->cost);
+}
+
+void kronos_slice_limit(struct kronos_cpu *kc)
+{
+	/* Without a turn it is in the kernel, on its way to the gate. */
+	if (!test_bit(KRONOS_TURN, &kc->task->flags) || test_bit(KRONOS_CUT, &kc->task->flags)) {
+		kc->cut = U64_MAX;
+		return;
+	}
+	kc->cut = kc->start + kronos_ns_to_tsc(budget(kc->task));
+	kronos_events_arm_cut(kc);
+}
+
+void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t)
+{
+	raise(t->core, max(kronos_now(), t->woken));
+	kc->task = t;
+	kc->paused = 0;
+	kc->start = rdtsc();
+	kronos_slice_limit(kc);
+}
+
+void kronos_slice_stop(struct kronos_cpu *kc)
+{
+	charge(kc, rdtsc());
+	kc->task = NULL;
+}
+
+/* What the kernel does in between for others is not the task's work. */
+void kronos_slice_pause(void)
+{
+	struct kronos_cpu *kc = this_cpu_ptr(&kronos_cpus);
+
+	if (kc->task && !kc->paused++)
+		kc->pause = rdtsc();
+}
+
+void kronos_slice_resume(void)
+{
+	struct kronos_cpu *kc = this_cpu_ptr(&kronos_cpus);
+
+	if (kc->task && kc->paused && !--kc->paused)
+		kc->start += rdtsc() - kc->pause;
+}
+
+static bool turn_is_over(struct kronos_task *t)
+{
+	s64 overrun = atomic64_read(&t->core->position) - kronos_gate_end();
+
+	if (!t->lp->cost && t->turn >= free_limit()) {
+		raise(t->core, kronos_gate_end()); /* as if its work had a cost */
+		kronos_stats.forced++;
+		return true;
+	}
+	if (t->lp->pace != KRONOS_MODULE_INSTANT && overrun >= 0) {
+		kronos_stats.max_overrun_ns = max(kronos_stats.max_overrun_ns, overrun);
+		return true;
+	}
+	return t->turn >= QUANTUM_NS && !list_empty(&t->lp->queue);
+}
+
+void kronos_slice_expired(struct kronos_cpu *kc)
+{
+	struct kronos_task *t = kc->task;
+
+	charge(kc, rdtsc());
+	if (test_bit(KRONOS_TURN, &t->flags) && turn_is_over(t)) {
+		kronos_stats.cuts++;
+		set_bit(KRONOS_CUT, &t->flags);
+		kronos_gate_arm(t);
+	}
+	kronos_slice_limit(kc);
+}
+
+u64 kronos_core_now(struct kronos_core *core)
+{
+	return max_t(u64, atomic64_read(&core->position), kronos_now());
+}
+
+u64 notrace kronos_slice_now(void)
+{
+	struct kronos_cpu *kc;
+	unsigned long flags;
+	u64 now;
+
+	local_irq_save(flags);
+	kc = this_cpu_ptr(&kronos_cpus);
+	now = kronos_now();
+	if (kc->task) {
+		u64 ns = kronos_tsc_to_ns(rdtsc() - kc->start);
+
+		now = atomic64_read(&kc->task->core->position) +
+		      mul_u64_u64_shr(ns, kc->task->lp->cost, 32);
+	}
+	local_irq_restore(flags);
+	return now;
+}
+
+u64 notrace kronos_slice_read(void)
+{
+	struct kronos_task *t = this_cpu_read(kronos_cpus.task);
+
+	/* Programs ask with preemption on; within the kernel it is mostly off. */
+	if (t && t->lp->read_cost && preemptible() && t->task == current)
+		atomic64_add(t->lp->read_cost, &t->core->position);
+	return kronos_slice_now();
+}

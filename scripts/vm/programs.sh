@@ -1,0 +1,16 @@
+#!/bin/bash
+# Build the programs that the module's tests run, static, since the guest has few libraries.
+# usage: scripts/vm/programs.sh DIR
+set -eu
+cd "$(dirname "$0")/../.."
+
+dir=$1
+flags=(-O1 -g -static -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs)
+mkdir -p "$dir"
+make --silent -C tests/programs BUILD="$dir" CFLAGS="-O1 -g -static"
+for source in tests/vm/*.c; do
+    program=$dir/$(basename "$source" .c)
+    if [ ! -e "$program" ] || [ -n "$(find tests/vm/*.h "$source" kernel_module/uapi -newer "$program")" ]; then
+        gcc "${flags[@]}" -o "$program" "$source" -lpthread
+    fi
+done

@@ -1,0 +1,51 @@
+#!/bin/bash
+# The module's tests in virtual machines: on each kernel, on one CPU and on two.
+# usage: scripts/vm/test.sh [full]
+# KERNELS="6.1 6.12" chooses the kernels, TESTS="..." the tests (see tests/vm/tests).
+set -eu
+cd "$(dirname "$0")/../.."
+
+kernels=${KERNELS:-6.1 6.12}
+full=${1:-}
+cache=$PWD/.cache/vm
+programs=$cache/programs
+
+tests_for() { # CPUS
+    awk -v cpus="$1" -v full="$full" \
+        '/^[^#]/ && $1 == cpus && ($2 == "always" || full != "") { print $3 }' tests/vm/tests
+}
+
+prepare() { # KERNEL
+    scripts/vm/kernel.sh "$1" "$cache/kernels/$1"
+    scripts/vm/module.sh "$cache/kernels/$1" "$cache/module/$1"
+    scripts/vm/initramfs.sh "$cache/kernels/$1" "$cache/module/$1/kronos.ko" "$programs" "$cache/initramfs-$1"
+}
+
+boot() { # KERNEL CPUS TEST...
+    local kernel=$1 cpus=$2
+    shift 2
+    nice -n 10 python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
+        --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" "$@" | sed -u "s/^/$kernel, $cpus CPU: /"
+}
+
+run() { # KERNEL
+    # shellcheck disable=SC2046 # a word for each test
+    boot "$1" 1 ${TESTS:-$(tests_for 1)} && { [ -n "${TESTS:-}" ] || boot "$1" 2 $(tests_for 2); }
+}
+
+set -o pipefail
+scripts/vm/programs.sh "$programs"
+for kernel in $kernels; do
+    prepare "$kernel"
+done
+failed=
+pids=()
+for kernel in $kernels; do
+    run "$kernel" &
+    pids+=($!)
+done
+for pid in "${pids[@]}"; do
+    wait "$pid" || failed=1
+done
+[ -z "$failed" ] || { echo "vm-test: failed" >&2; exit 1; }
+echo "vm-test: passed"

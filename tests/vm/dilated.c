@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/*
+ * dilated PACE PROGRAM: one of tests/programs in a host, in rounds of 1 ms. Its
+ * argument is how much later than due something may happen: what the program's
+ * own work takes at this pace. `native` runs it without any of this.
+ */
+#include "experiment.h"
+
+static const struct pace {
+	const char *name;
+	double speed; /* 0: computation is free */
+	const char *slack;
+} paces[] = {
+	{ "real", 1.0, "5000000" },
+	{ "slow", 0.3, "20000000" },
+	{ "fast", 10.0, "2000000" },
+	{ "free", 0.0, "100000" },
+};
+
+static const struct pace *find_pace(const char *name)
+{
+	for (size_t i = 0; i < sizeof(paces) / sizeof(*paces); i++)
+		if (!strcmp(name, paces[i].name))
+			return &paces[i];
+	return NULL;
+}
+
+static int run_dilated(const struct pace *pace, char *program)
+{
+	struct kronos_host host = plain_host(pace->speed ?: 1.0);
+	char *argv[] = { program, (char *)pace->slack, "4000000", NULL };
+	struct kronos_module_stats stats;
+	int status;
+	pid_t pid;
+
+	if (!pace->speed) {
+		host.counter = KRONOS_MODULE_WORK_FREE;
+		host.cost = 50;
+	}
+	initialize(KRONOS_INIT_KILL, 1);
+	pid = spawn(add_host(&host), execute, argv);
+	freeze();
+	status = run_to_end(pid, MSEC, 60000);
+	stats = statistics();
+	printf("%lld ns virtual, %llu windows, %llu slices, %llu cuts, %llu events, %llu forced\n",
+	       (long long)virtual_time(0), stats.windows, stats.slices, stats.cuts, stats.events,
+	       stats.forced);
+	stop();
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const struct pace *pace;
+	int status;
+
+	CHECK(argc == 3);
+	if (!strcmp(argv[1], "native"))
+		execl(argv[2], argv[2], (char *)NULL);
+	pace = find_pace(argv[1]);
+	CHECK(pace);
+	status = run_dilated(pace, argv[2]);
+	if (status) {
+		printf("%s ended with status %#x\n", argv[2], status);
+		return 1;
+	}
+	return success();
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Frozen, the clock stands while programs that are not dilated go on; stepped,
+ * it moves by exactly what was asked for, and timers follow. Free again, it goes
+ * on from where it stood, and the wall clock is right.
+ */
+#include <sys/timerfd.h>
+
+#include "experiment.h"
+
+static uint64_t tsc(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+static void run_programs(int count)
+{
+	while (count--) {
+		int status;
+		pid_t pid = vfork();
+
+		CHECK(pid >= 0);
+		if (!pid) {
+			execlp("true", "true", (char *)NULL);
+			_exit(127);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && !status);
+	}
+}
+
+static void stands(int seconds)
+{
+	int64_t start = now(), wall = now_on(CLOCK_REALTIME);
+
+	run_programs(20);
+	for (int i = 0; i < seconds * 10; i++) {
+		wait_real(100 * MSEC);
+		CHECK(now() == start);
+		CHECK(now_on(CLOCK_REALTIME) == wall);
+		CHECK(now_on(CLOCK_BOOTTIME) - now_on(CLOCK_MONOTONIC) < SEC);
+	}
+	CHECK(virtual_time(0) == 0);
+}
+
+static void steps(void)
+{
+	int64_t start = now();
+
+	for (int i = 1; i <= 10; i++) {
+		progress(MSEC, 1);
+		CHECK(now() == start + i * MSEC);
+		CHECK(virtual_time(0) == i * MSEC);
+	}
+	progress(100 * USEC, 1000);
+	CHECK(now() == start + 110 * MSEC);
+	progress(SEC, 300);
+	CHECK(now() == start + 110 * MSEC + 300 * SEC);
+}
+
+/* A timer of somebody who is not dilated expires in the round in which it is due. */
+static void timers(void)
+{
+	struct itimerspec in = { .it_value = at(10 * MSEC + 500 * USEC) };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	uint64_t count;
+
+	CHECK(fd >= 0);
+	CHECK(!timerfd_settime(fd, 0, &in, NULL));
+	progress(MSEC, 10);
+	CHECK(read(fd, &count, sizeof(count)) < 0);
+	CHECK(progress_until(MSEC, 1000, fd).done == 1);
+	CHECK(read(fd, &count, sizeof(count)) == sizeof(count) && count == 1);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	int seconds = argc > 1 ? atoi(argv[1]) : 2;
+	int64_t wall, start;
+	double rate; /* ticks per nanosecond */
+	uint64_t ticks;
+
+	ticks = tsc();
+	start = now();
+	while (now() < start + 50 * MSEC)
+		;
+	rate = (double)(tsc() - ticks) / (double)(now() - start);
+
+	initialize(0, 0);
+	wall = now_on(CLOCK_REALTIME);
+	ticks = tsc();
+	freeze();
+	stands(seconds);
+	steps();
+	timers();
+	start = now();
+	stop();
+	CHECK(now() - start < 2 * SEC); /* it goes on, and has not jumped */
+	wall = now_on(CLOCK_REALTIME) - wall;
+	ticks = tsc() - ticks;
+	if (llabs(wall - (int64_t)((double)ticks / rate)) > wall / 50) {
+		printf("%lld ns on the wall clock, %.0f ns by the counter\n", (long long)wall,
+		       (double)ticks / rate);
+		return 1;
+	}
+	return success();
+}

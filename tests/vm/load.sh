@@ -1,0 +1,20 @@
+# Loading and unloading, again and again: the kernel's own clock and timers come back each time.
+source=/sys/devices/system/clocksource/clocksource0/current_clocksource
+device=/sys/devices/system/clockevents/clockevent0/current_device
+[ ! -e /dev/kronos ] || rmmod kronos
+clock_before=$(cat $source)
+timer_before=$(cat $device)
+i=0
+while [ $i -lt 6 ]; do
+    insmod /mod/kronos.ko
+    [ "$(cat $source)" = kronos ]
+    [ "$(cat $device)" = kronos ]
+    sleep 0.2
+    clock-steady
+    rmmod kronos
+    [ "$(cat $source)" = "$clock_before" ]
+    [ "$(cat $device)" = "$timer_before" ]
+    sleep 0.2
+    i=$((i + 1))
+done
+clock-steady
