@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * Clocks that programs read by system calls; the replaced vDSO (vclock/) answers
- * most reads by itself. Setting a clock is refused, as for an unprivileged user.
+ * most reads by itself. Setting a clock is refused (in filter.c, if it can be), as
+ * for an unprivileged user.
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <time.h>
 
 #include "timed.h"
@@ -34,23 +37,36 @@ bool clock_offset(int64_t clock, int64_t *offset)
 	return false;
 }
 
-static int64_t read_clock(struct task *task)
+/* Where computation takes no time, some calls cost a little: loops of them end. */
+static void charge_call(struct task *task, int64_t cost)
 {
 	struct host *host = task->host;
 
-	if (!engine.live && !host->mult && !host_is_instant(host))
-		host->clock = host_now(host) + FREE_READ_COST;
-	return host_now(host);
+	if (engine.live || host->mult || host_is_instant(host))
+		return;
+	host->clock = host_now(host) + cost;
+	cputime_charge(task, cost);
+}
+
+int64_t read_clock(struct task *task)
+{
+	charge_call(task, FREE_READ_COST);
+	return host_now(task->host);
 }
 
 bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs)
 {
+	const struct cpu_clock *cpu = NULL;
+	int64_t offset = 0, now;
 	struct timespec ts;
-	int64_t offset;
 
-	if (!clock_offset((int64_t)regs->rdi, &offset))
-		return true;
-	ts = ns_to_timespec(read_clock(task) + offset);
+	if (!clock_offset((int64_t)regs->rdi, &offset)) {
+		cpu = cputime_clock(task, (int64_t)regs->rdi);
+		if (!cpu)
+			return true;
+	}
+	now = read_clock(task);
+	ts = ns_to_timespec(cpu ? cpu->ns : now + offset);
 	call_skip(task, regs, task_write(task, regs->rsi, &ts, sizeof(ts)));
 	return true;
 }
@@ -81,18 +97,59 @@ bool enter_time(struct task *task, struct user_regs_struct *regs)
 	return true;
 }
 
-bool enter_refused(struct task *task, struct user_regs_struct *regs)
+static void read_adjtime(struct task *task, struct user_regs_struct *regs,
+			 uint64_t address)
 {
-	call_skip(task, regs, -EPERM);
-	return true;
+	struct timespec now;
+	struct timex value;
+	int result;
+
+	if (task_read(task, address, &value, sizeof(value))) {
+		call_skip(task, regs, -EFAULT);
+		return;
+	}
+	if (value.modes && value.modes != ADJ_OFFSET_SS_READ) {
+		call_skip(task, regs, -EPERM);
+		return;
+	}
+	result = adjtimex(&value);
+	now = ns_to_timespec(read_clock(task) + engine.realtime);
+	value.time.tv_sec = now.tv_sec;
+	value.time.tv_usec = value.status & STA_NANO ? now.tv_nsec : now.tv_nsec / 1000;
+	if (task_write(task, address, &value, sizeof(value)))
+		result = -EFAULT;
+	call_skip(task, regs, result);
+}
+
+void emulate_adjtimex(struct task *task, struct user_regs_struct *regs)
+{
+	read_adjtime(task, regs, regs->rdi);
+}
+
+void emulate_clock_adjtime(struct task *task, struct user_regs_struct *regs)
+{
+	if ((int)regs->rdi == CLOCK_REALTIME)
+		read_adjtime(task, regs, regs->rsi);
+	else
+		call_skip(task, regs, -EOPNOTSUPP);
+}
+
+void emulate_sysinfo(struct task *task, struct user_regs_struct *regs)
+{
+	struct sysinfo info;
+	int result = -EFAULT;
+
+	if (!sysinfo(&info)) {
+		info.uptime = (host_now(task->host) + engine.boottime +
+			       NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+		result = task_write(task, regs->rdi, &info, sizeof(info));
+	}
+	call_skip(task, regs, result);
 }
 
 bool enter_sched_yield(struct task *task, struct user_regs_struct *regs)
 {
-	struct host *host = task->host;
-
 	call_skip(task, regs, 0);
-	if (!engine.live && !host->mult && !host_is_instant(host))
-		host->clock = host_now(host) + FREE_YIELD_COST;
+	charge_call(task, FREE_YIELD_COST);
 	return false;
 }

@@ -29,6 +29,7 @@
  *   filter.c   the seccomp filter that stops them
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
+ *   cputime.c  CPU time, which follows the hosts' clocks
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
@@ -65,6 +66,7 @@
 #define FREE_YIELD_COST 1000
 
 struct host;
+struct process;
 struct task;
 struct tcp_space;
 
@@ -75,6 +77,35 @@ struct event {
 	struct heap_node node; /* in host->events */
 	void (*fire)(struct event *event, struct host *host);
 };
+
+/* ---- CPU time (cputime.c) ---------------------------------------------- */
+
+/* CPU time of a task or of a process, in virtual ns, and what is due on it. */
+struct cpu_clock {
+	int64_t ns;
+	struct heap timers; /* by timer->due */
+};
+
+/* A timer on a host's clock, or on a CPU clock. */
+struct timer {
+	struct event event;
+	struct cpu_clock *cpu; /* NULL: the host's clock */
+	int64_t due;
+};
+
+/* The task has run so long in virtual time; what is due on it becomes an event. */
+void cputime_charge(struct task *task, int64_t ns);
+/* How long the task can run until something is due on its CPU time. */
+int64_t cputime_left(const struct task *task);
+/* The CPU clock with this id, of any dilated process; NULL if there is none. */
+struct cpu_clock *cputime_clock(struct task *task, int64_t clock);
+/* Only if it is of the task's own process: to set timers on. */
+struct cpu_clock *cputime_own_clock(struct task *task, int64_t clock);
+/* The clock's task or process ends: its timers never expire. */
+void cputime_forget(struct cpu_clock *cpu);
+/* The process has ended, or is about to: its parent gets its time. */
+void cputime_inherit(struct process *process);
+void cputime_free(struct process *process);
 
 /* ---- hosts (host.c) ---------------------------------------------------- */
 
@@ -148,6 +179,7 @@ enum task_state {
 enum exit_reason {
 	EXIT_NONE = 0,
 	EXIT_TIMED, /* arguments to be restored, result to be seen */
+	EXIT_RESULT, /* task->leave() looks at the result */
 	EXIT_EXEC,  /* inject the clock, or find that exec failed */
 };
 
@@ -183,10 +215,15 @@ struct process {
 	struct host *host;
 	unsigned int threads;
 	struct clock_map *clock; /* NULL: none yet */
+	struct cpu_clock cpu;
+	int64_t children_cpu; /* of those that have ended, with theirs */
+	pid_t parent;
+	STAILQ_HEAD(, ended_child) ended;
+	unsigned int ended_count;
 	struct itimer {
-		struct event event;
+		struct timer timer;
 		int64_t interval;
-	} real; /* ITIMER_REAL */
+	} itimers[3]; /* by ITIMER_REAL and so on */
 	LIST_HEAD(, timerfd) timerfds;
 	LIST_HEAD(, posix_timer) posix_timers;
 	LIST_HEAD(, socket_timeout) socket_timeouts;
@@ -209,7 +246,10 @@ struct task {
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
+	void (*leave)(struct task *task, struct user_regs_struct *regs);
 	struct wait wait;
+	struct cpu_clock cpu;
+	struct timer sleep; /* on a CPU clock: ends the wait */
 	TAILQ_ENTRY(task) ready_entry;
 	LIST_ENTRY(task) host_entry;
 	UT_hash_handle hh; /* by tid */
@@ -217,6 +257,7 @@ struct task {
 
 int task_seize(pid_t pid, struct host *host);
 struct task *task_find(pid_t tid);
+struct process *process_find(pid_t pid);
 /* Waits, in real time, until tasks that exit are gone. */
 void task_await_exits(void);
 /* Handles every ptrace stop that is there. */
@@ -297,13 +338,14 @@ struct timespec ns_to_timespec(int64_t ns);
 int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value);
 /* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
 bool clock_offset(int64_t clock, int64_t *offset);
-/* Time until the event, 0 if it is not set. */
-int64_t event_left(const struct event *event, const struct host *host);
+/* Time until it is due, 0 if it is not set. */
+int64_t timer_left(const struct timer *timer, const struct host *host);
 /* The next expiry of a periodic timer, from where the last one was due. */
-void event_repeat(struct event *event, struct host *host, int64_t interval);
-/* Sets a timer's event: 0 disarms it. `clock` is for absolute times. */
-void event_set(struct event *event, struct host *host, int64_t time, bool absolute,
-	       int64_t clock);
+void timer_repeat(struct timer *timer, struct host *host, int64_t interval);
+/* Sets a timer: 0 disarms it. `offset` is that of its clock, for absolute times. */
+void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolute,
+	       int64_t offset);
+void timer_cancel(struct timer *timer, struct host *host);
 
 /* ---- timed calls and timers (timed.c, timers.c) ------------------------ */
 
@@ -313,6 +355,8 @@ size_t timed_filter(struct sock_filter *filter, size_t max);
 /* The task stands at the entry of a call that the filter caught. */
 /* Returns false if its turn is over. */
 bool timed_enter(struct task *task);
+/* After an exec: ends the process if it cannot be dilated. */
+bool timed_refuses_program(const struct task *task, const struct user_regs_struct *regs);
 /* The task has stopped while it waited in a timed call, or was kicked. */
 void timed_interrupted(struct task *task, bool at_exit);
 /* A signal of somebody else is about to be delivered. */
@@ -336,6 +380,8 @@ void timers_posix_gettime(struct task *task, struct user_regs_struct *regs);
 void timers_posix_getoverrun(struct task *task, struct user_regs_struct *regs);
 void timers_posix_delete(struct task *task, struct user_regs_struct *regs);
 void timers_posix_forget(struct process *process);
+/* Timers on the CPU time of a thread that ends. */
+void timers_posix_thread_gone(struct task *task);
 void timers_forget(struct process *process);
 /* Across exec timers of signals go on; descriptors may have been closed. */
 void timers_exec(struct process *process);

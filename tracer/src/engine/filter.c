@@ -13,6 +13,12 @@
 
 #include "timed.h"
 
+/* The kind of a clock id below zero: see clock_getcpuclockid(3). */
+#define CLOCKFD_MASK 7
+#define CLOCKFD 3
+
+#define X32_SYSCALL_BIT 0x40000000
+
 struct emitter {
 	struct sock_filter *code;
 	size_t count, max;
@@ -70,17 +76,24 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		JUMP(e, BPF_JSET, 0x80000000, 0, 1);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
-	case ZERO:
-		LOAD_LOW(e, 0);
-		JUMP(e, BPF_JEQ, 0, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		break;
 	case CLOCKID:
 		LOAD_LOW(e, 0);
-		JUMP(e, BPF_JGT, CLOCK_TAI, 2, 0);
-		JUMP(e, BPF_JEQ, CLOCK_PROCESS_CPUTIME_ID, 1, 0);
-		JUMP(e, BPF_JEQ, CLOCK_THREAD_CPUTIME_ID, 0, 1);
+		JUMP(e, BPF_JGT, CLOCK_TAI, 0, 5);
+		JUMP(e, BPF_JSET, 0x80000000, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
+		/* Below zero: a device's, or CPU time of a task. */
+		emit(e, BPF_ALU | BPF_AND | BPF_K, CLOCKFD_MASK, 0, 0);
+		JUMP(e, BPF_JEQ, CLOCKFD, 0, 1);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case CLOCKSET:
+		LOAD_LOW(e, 0);
+		JUMP(e, BPF_JEQ, CLOCK_REALTIME, 0, 1);
+		RETURN(e, SECCOMP_RET_ERRNO | EPERM);
+		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case REFUSED:
+		RETURN(e, SECCOMP_RET_ERRNO | EPERM);
 		break;
 	case FUTEX:
 		LOAD_LOW(e, 1);
@@ -122,6 +135,12 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 	}
 }
 
+static bool answers_itself(enum condition condition)
+{
+	return condition == PRETEND || condition == STAMP || condition == REFUSED ||
+	       condition == CLOCKSET;
+}
+
 size_t timed_filter(struct sock_filter *filter, size_t max)
 {
 	struct emitter e = { filter, 0, max };
@@ -130,12 +149,15 @@ size_t timed_filter(struct sock_filter *filter, size_t max)
 	JUMP(&e, BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0);
 	RETURN(&e, SECCOMP_RET_TRACE | FILTER_FOREIGN);
 	LOAD(&e, nr);
+	/* There is no x32 here; -1 is nobody's. */
+	JUMP(&e, BPF_JGE, X32_SYSCALL_BIT, 0, 1);
+	RETURN(&e, SECCOMP_RET_ERRNO | ENOSYS);
 	for (size_t i = 0; i < timed_call_count; i++) {
 		size_t test = e.count;
 
 		JUMP(&e, BPF_JEQ, (uint32_t)timed_calls[i].nr, 0, 0);
 		emit_condition(&e, &timed_calls[i]);
-		if (timed_calls[i].condition != PRETEND && timed_calls[i].condition != STAMP)
+		if (!answers_itself(timed_calls[i].condition))
 			RETURN(&e, SECCOMP_RET_TRACE | (uint32_t)i);
 		engine_assert(e.count - test - 1 < 256);
 		filter[test].jf = (uint8_t)(e.count - test - 1);

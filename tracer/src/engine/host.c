@@ -159,6 +159,14 @@ static void close_window(struct host *host, int64_t until)
 	}
 }
 
+/* Not beyond what is due on the task's CPU time. */
+static int64_t slice_limit(const struct task *task, int64_t limit)
+{
+	int64_t left = cputime_left(task), now = host_now(task->host);
+
+	return left < limit - now ? now + left : limit;
+}
+
 static void run_live(struct host *host)
 {
 	struct task *task;
@@ -166,7 +174,7 @@ static void run_live(struct host *host)
 	fire_events(host);
 	task = TAILQ_FIRST(&host->ready);
 	if (task)
-		slice_run(task, host_now(host) + LIVE_QUANTUM);
+		slice_run(task, slice_limit(task, host_now(host) + LIVE_QUANTUM));
 	host_changed(host);
 }
 
@@ -190,7 +198,7 @@ void host_run(struct host *host, int64_t until)
 			break;
 		stall_check(task);
 		limit = heap_time(&host->events);
-		slice_run(task, limit < until ? limit : until);
+		slice_run(task, slice_limit(task, limit < until ? limit : until));
 	}
 	if (host->tap_epoll >= 0)
 		link_flush();

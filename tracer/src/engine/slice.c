@@ -77,6 +77,9 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		.realtime = engine.realtime,
 		.boottime = engine.boottime,
 		.tai = engine.tai,
+		.process_cpu = slice->task->process->cpu.ns - slice->base,
+		.thread_cpu = slice->task->cpu.ns - slice->base,
+		.sequence = page->sequence + 1,
 		.last = page->last,
 	};
 	if (engine.live) {
@@ -145,8 +148,10 @@ void slice_exclude(uint64_t ticks)
 	slice->tsc_start += ticks;
 	slice->tsc_end += ticks;
 	process = slice->task->process;
-	if (process->clock)
+	if (process->clock) {
+		process->clock->page->sequence++;
 		process->clock->page->tsc_start = slice->tsc_start;
+	}
 }
 
 /* The watchdog had to take the task's priority away: stop it the hard way. */
@@ -185,8 +190,10 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 	host->stats.cpu_ns += (uint64_t)real;
 	host->stats.slices++;
 	slice->task->turn += real;
-	if (engine.live)
+	if (engine.live) {
+		cputime_charge(slice->task, real);
 		return;
+	}
 	if (host_is_instant(host)) {
 		/* It may wait for time to pass. */
 		if (burst_is_over(host))
@@ -207,6 +214,7 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 	}
 	if (!host_is_instant(host))
 		clock = clock_read(slice->task, clock);
+	cputime_charge(slice->task, clock - slice->base);
 	if (clock > host->clock)
 		host->clock = clock;
 }

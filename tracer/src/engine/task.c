@@ -52,13 +52,21 @@ struct task *task_find(pid_t tid)
 	return task;
 }
 
-static struct process *process_get(pid_t pid, struct host *host)
+struct process *process_find(pid_t pid)
 {
 	struct process *process;
 
 	HASH_FIND_INT(processes, &pid, process);
+	return process;
+}
+
+static struct process *process_get(pid_t pid, struct host *host)
+{
+	struct process *process = process_find(pid);
+
 	if (!process) {
 		process = xcalloc(sizeof(*process));
+		STAILQ_INIT(&process->ended);
 		process->pid = pid;
 		process->host = host;
 		HASH_ADD_INT(processes, pid, process);
@@ -73,6 +81,8 @@ static void process_put(struct process *process)
 		return;
 	timers_forget(process);
 	inject_forget(process);
+	cputime_inherit(process);
+	cputime_free(process);
 	HASH_DEL(processes, process);
 	free(process);
 }
@@ -108,6 +118,9 @@ static void task_gone(struct task *task)
 		engine.exiting--;
 	if (host) {
 		timed_forget(task);
+		timer_cancel(&task->sleep, host);
+		timers_posix_thread_gone(task);
+		cputime_forget(&task->cpu);
 		if (task->state == TASK_READY)
 			TAILQ_REMOVE(&host->ready, task, ready_entry);
 		LIST_REMOVE(task, host_entry);
@@ -273,8 +286,15 @@ static bool stop_syscall_exit(struct task *task)
 		if (task->kick_interrupts) /* this stop has taken the place of its own */
 			kick_done(task);
 		break;
+	case EXIT_RESULT:
+		if (task_get_regs(task, &regs))
+			task->leave(task, &regs);
+		if (task->kick_interrupts)
+			kick_done(task);
+		break;
 	case EXIT_EXEC:
-		if (task_get_regs(task, &regs) && regs.rax == 0)
+		if (task_get_regs(task, &regs) && regs.rax == 0 &&
+		    !timed_refuses_program(task, &regs))
 			inject_clock(task);
 		latch_open(task);
 		break;
@@ -312,8 +332,10 @@ static void stop_fork(struct task *parent, int event)
 	if (!child)
 		child = task_new((pid_t)tid);
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
-	if (!thread)
+	if (!thread) {
 		inject_share(child->process, parent->process);
+		child->process->parent = parent->process->pid;
+	}
 	if (child->state == TASK_HELD) { /* it has stopped already */
 		latch_open(child);
 		task_ready(child, false);
@@ -334,6 +356,7 @@ static void stop_exec(struct task *task, pid_t pid)
 		if (other) {
 			task->exit = other->exit;
 			task->latch = other->latch;
+			task->cpu.ns = other->cpu.ns;
 			other->latch = -1;
 		}
 	}

@@ -216,8 +216,12 @@ static void finish_clock_nanosleep(struct task *task,
 				   const struct user_regs_struct *args,
 				   int64_t remaining, bool timed_out)
 {
-	struct timespec ts = ns_to_timespec(remaining);
+	struct timespec ts;
+	int64_t offset;
 
+	if (!clock_offset((int64_t)args->rdi, &offset))
+		remaining = timer_left(&task->sleep, task->host);
+	ts = ns_to_timespec(remaining);
 	if (!timed_out && args->r10 && !((int)args->rsi & TIMER_ABSTIME))
 		task_write(task, args->r10, &ts, sizeof(ts));
 }
@@ -280,10 +284,17 @@ const struct timed_call timed_calls[] = {
 	CALL(clock_gettime, CLOCKID, .enter = enter_clock_gettime),
 	CALL(gettimeofday, ALWAYS, .enter = enter_gettimeofday),
 	CALL(time, ALWAYS, .enter = enter_time),
-	CALL(clock_settime, ALWAYS, .enter = enter_refused),
-	CALL(settimeofday, ALWAYS, .enter = enter_refused),
-	CALL(setitimer, ZERO, .emulate = timers_setitimer),
-	CALL(getitimer, ZERO, .emulate = timers_getitimer),
+	CALL(clock_settime, CLOCKSET),
+	CALL(settimeofday, REFUSED),
+	CALL(adjtimex, ALWAYS, .emulate = emulate_adjtimex),
+	CALL(clock_adjtime, CLOCKID, .emulate = emulate_clock_adjtime),
+	CALL(sysinfo, ALWAYS, .emulate = emulate_sysinfo),
+	CALL(times, ALWAYS, .emulate = emulate_times),
+	CALL(getrusage, ALWAYS, .leave = leave_getrusage),
+	CALL(wait4, NONNULL, .arg = 3, .leave = leave_wait4),
+	CALL(waitid, NONNULL, .arg = 4, .leave = leave_waitid),
+	CALL(setitimer, ALWAYS, .emulate = timers_setitimer),
+	CALL(getitimer, ALWAYS, .emulate = timers_getitimer),
 	CALL(alarm, ALWAYS, .emulate = timers_alarm),
 	CALL(timerfd_settime, ALWAYS, .emulate = timers_timerfd_settime),
 	CALL(timerfd_gettime, ALWAYS, .emulate = timers_timerfd_gettime),
@@ -327,10 +338,21 @@ static bool enter_nanosleep(struct task *task, struct user_regs_struct *regs)
 static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *regs)
 {
 	int64_t time, offset;
+	int result;
 
-	if (!clock_offset((int64_t)regs->rdi, &offset) ||
-	    !read_interval(task, regs->rdx, false, &time))
+	if (!read_interval(task, regs->rdx, false, &time))
 		return true;
+	if (!clock_offset((int64_t)regs->rdi, &offset)) {
+		result = cputime_sleep(task, (int64_t)regs->rdi, time,
+				       (int)regs->rsi & TIMER_ABSTIME);
+		if (result <= 0) {
+			if (result != -ENOENT)
+				call_skip(task, regs, result);
+			return true;
+		}
+		return begin_sleep(task, call_by_number(SYS_clock_nanosleep), regs,
+				   HEAP_NEVER);
+	}
 	if ((int)regs->rsi & TIMER_ABSTIME)
 		time -= offset;
 	else
@@ -339,6 +361,24 @@ static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *re
 }
 
 /* ---- at the entry ------------------------------------------------------ */
+
+#define CS_32 0x23 /* the segment of 32-bit programs */
+
+static void refuse_32_bit(const struct task *task, const char *what)
+{
+	engine_warn("%s: process %d %s, which cannot be dilated; ended. Fix: use a "
+		    "64-bit version of it",
+		    task->host->name, task->process->pid, what);
+	kill(task->process->pid, SIGKILL);
+}
+
+bool timed_refuses_program(const struct task *task, const struct user_regs_struct *regs)
+{
+	if (regs->cs != CS_32)
+		return false;
+	refuse_32_bit(task, "is a 32-bit program");
+	return true;
+}
 
 bool timed_enter(struct task *task)
 {
@@ -350,10 +390,7 @@ bool timed_enter(struct task *task)
 	    !task_get_regs(task, &regs))
 		return true;
 	if (index >= timed_call_count) {
-		engine_warn("%s: process %d is a 32-bit program, which cannot be "
-			    "dilated; ended. Fix: use its 64-bit version",
-			    task->host->name, task->process->pid);
-		kill(task->process->pid, SIGKILL);
+		refuse_32_bit(task, "calls the kernel as 32-bit programs do");
 		return true;
 	}
 	call = &timed_calls[index];
@@ -363,6 +400,11 @@ bool timed_enter(struct task *task)
 		wait_end(task);
 	if (call->emulate) {
 		call->emulate(task, &regs);
+		return true;
+	}
+	if (call->leave) {
+		task->leave = call->leave;
+		task->exit = EXIT_RESULT;
 		return true;
 	}
 	return call->enter ? call->enter(task, &regs) :

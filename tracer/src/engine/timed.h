@@ -15,11 +15,12 @@ enum condition {
 	ALWAYS,
 	NONNULL,   /* argument `arg` is not NULL */
 	POSITIVE,  /* argument `arg`, an int, is > 0 */
-	ZERO,	   /* argument 0, an int, is 0 */
-	CLOCKID,   /* argument 0 is a clock that is virtual */
+	CLOCKID,   /* argument 0 is a clock that is virtual, or a CPU clock */
 	FUTEX,	   /* a futex operation with a timeout */
 	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
 	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
+	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
+	REFUSED,   /* never: not permitted */
 	PRETEND,   /* never: the call returns 0 and does nothing */
 };
 
@@ -43,6 +44,8 @@ struct timed_call {
 	int64_t timeout; /* what the call returns then */
 	/* Returns false if the task's turn is over. NULL: a wait, as `form` says. */
 	bool (*enter)(struct task *task, struct user_regs_struct *regs);
+	/* The call is the kernel's, but its result is looked at. */
+	void (*leave)(struct task *task, struct user_regs_struct *regs);
 	/* The same for those whose turn always goes on. */
 	void (*emulate)(struct task *task, struct user_regs_struct *regs);
 	/* The wait is over, `remaining` ns before its deadline. */
@@ -82,8 +85,21 @@ void wait_begin(struct task *task, const struct timed_call *call,
 bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs);
 bool enter_gettimeofday(struct task *task, struct user_regs_struct *regs);
 bool enter_time(struct task *task, struct user_regs_struct *regs);
-bool enter_refused(struct task *task, struct user_regs_struct *regs);
+void emulate_adjtimex(struct task *task, struct user_regs_struct *regs);
+void emulate_clock_adjtime(struct task *task, struct user_regs_struct *regs);
+void emulate_sysinfo(struct task *task, struct user_regs_struct *regs);
 bool enter_sched_yield(struct task *task, struct user_regs_struct *regs);
+
+/* In free mode reading a clock costs a little. */
+int64_t read_clock(struct task *task);
+
+/* cputime.c */
+void emulate_times(struct task *task, struct user_regs_struct *regs);
+void leave_getrusage(struct task *task, struct user_regs_struct *regs);
+void leave_wait4(struct task *task, struct user_regs_struct *regs);
+void leave_waitid(struct task *task, struct user_regs_struct *regs);
+/* Ends the wait that the task begins when its process has used so much. */
+int cputime_sleep(struct task *task, int64_t clock, int64_t time, bool absolute);
 
 /* sockets.c */
 extern const struct timed_call socket_connect; /* a wait with SO_SNDTIMEO */

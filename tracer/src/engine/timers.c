@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Timers that programs set: interval timers and timerfds. The kernel's own are
- * never armed; at the virtual time the engine sends the signal, or gives the
- * descriptor its ticks.
+ * never armed; at the virtual time, or when the CPU time has been used, the
+ * engine sends the signal, or gives the descriptor its ticks.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 #endif
 
 struct timerfd {
-	struct event event;
+	struct timer timer;
 	LIST_ENTRY(timerfd) entry;
 	struct process *process;
 	int fd;	   /* in the process */
@@ -36,32 +36,60 @@ struct timerfd {
 
 /* ---- what timers share ------------------------------------------------- */
 
-int64_t event_left(const struct event *event, const struct host *host)
+static int64_t timer_now(const struct timer *timer, const struct host *host)
 {
-	int64_t left;
+	return timer->cpu ? timer->cpu->ns : host_now(host);
+}
 
-	if (!heap_contains(&event->node))
+/* Else it is in its host's heap, if it is set at all. */
+static bool in_cpu_heap(const struct timer *timer)
+{
+	return timer->cpu && timer->due > timer->cpu->ns;
+}
+
+void timer_cancel(struct timer *timer, struct host *host)
+{
+	if (in_cpu_heap(timer))
+		heap_remove(&timer->cpu->timers, &timer->event.node);
+	else
+		host_remove_event(host, &timer->event);
+}
+
+static void timer_arm(struct timer *timer, struct host *host, int64_t due)
+{
+	timer_cancel(timer, host);
+	timer->due = due;
+	if (in_cpu_heap(timer))
+		heap_set(&timer->cpu->timers, &timer->event.node, due);
+	else
+		host_add_event(host, &timer->event, timer->cpu ? host_now(host) : due);
+}
+
+int64_t timer_left(const struct timer *timer, const struct host *host)
+{
+	int64_t left = timer->due - timer_now(timer, host);
+
+	if (!heap_contains(&timer->event.node))
 		return 0;
-	left = event->node.time - host_now(host);
 	return left > 0 ? left : 1;
 }
 
-void event_repeat(struct event *event, struct host *host, int64_t interval)
+void timer_repeat(struct timer *timer, struct host *host, int64_t interval)
 {
 	if (interval)
-		host_add_event(host, event, event->node.time + interval);
+		timer_arm(timer, host, timer->due + interval);
 }
 
-void event_set(struct event *event, struct host *host, int64_t time, bool absolute,
-	       int64_t clock)
+void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolute,
+	       int64_t offset)
 {
 	if (!time)
-		host_remove_event(host, event);
+		timer_cancel(timer, host);
 	else if (time == HEAP_NEVER)
-		host_add_event(host, event, time);
+		timer_arm(timer, host, time);
 	else
-		host_add_event(host, event,
-			       absolute ? time - clock : host_now(host) + time);
+		timer_arm(timer, host,
+			  absolute ? time - offset : timer_now(timer, host) + time);
 }
 
 bool timespec_valid(const struct timespec *ts)
@@ -91,29 +119,49 @@ struct timespec ns_to_timespec(int64_t ns)
 				  .tv_nsec = ns % NSEC_PER_SEC };
 }
 
-/* ---- ITIMER_REAL ------------------------------------------------------- */
+/* ---- interval timers --------------------------------------------------- */
 
-static void itimer_fire(struct event *event, struct host *host)
+static void itimer_expired(struct event *event, struct host *host, int which,
+			   int signal)
 {
-	struct itimer *timer = container_of(event, struct itimer, event);
-	struct process *process = container_of(timer, struct process, real);
+	struct itimer *itimer = container_of(event, struct itimer, timer.event);
+	struct process *process =
+		container_of(itimer - which, struct process, itimers[0]);
 
-	event_repeat(event, host, timer->interval);
-	kill(process->pid, SIGALRM);
+	timer_repeat(&itimer->timer, host, itimer->interval);
+	kill(process->pid, signal);
 	task_drain();
 }
 
-static void itimer_set(struct process *process, int64_t value, int64_t interval)
+static void real_fire(struct event *event, struct host *host)
 {
-	struct itimer *timer = &process->real;
+	itimer_expired(event, host, ITIMER_REAL, SIGALRM);
+}
 
-	timer->event.fire = itimer_fire;
-	timer->interval = interval;
-	if (value)
-		host_add_event(process->host, &timer->event,
-			       host_now(process->host) + value);
-	else
-		host_remove_event(process->host, &timer->event);
+static void virtual_fire(struct event *event, struct host *host)
+{
+	itimer_expired(event, host, ITIMER_VIRTUAL, SIGVTALRM);
+}
+
+static void prof_fire(struct event *event, struct host *host)
+{
+	itimer_expired(event, host, ITIMER_PROF, SIGPROF);
+}
+
+static void itimer_set(struct process *process, int which, int64_t value,
+		       int64_t interval)
+{
+	static void (*const fire[])(struct event *event, struct host *host) = {
+		[ITIMER_REAL] = real_fire,
+		[ITIMER_VIRTUAL] = virtual_fire,
+		[ITIMER_PROF] = prof_fire,
+	};
+	struct itimer *itimer = &process->itimers[which];
+
+	itimer->timer.event.fire = fire[which];
+	itimer->timer.cpu = which == ITIMER_REAL ? NULL : &process->cpu;
+	itimer->interval = interval;
+	timer_set(&itimer->timer, process->host, value, false, 0);
 }
 
 static struct timeval to_timeval(int64_t ns)
@@ -124,12 +172,12 @@ static struct timeval to_timeval(int64_t ns)
 	return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
-static int itimer_write(struct task *task, uint64_t address)
+static int itimer_write(struct task *task, const struct itimer *itimer,
+			uint64_t address)
 {
-	const struct process *process = task->process;
 	struct itimerval value = {
-		.it_interval = to_timeval(process->real.interval),
-		.it_value = to_timeval(event_left(&process->real.event, task->host)),
+		.it_interval = to_timeval(itimer->interval),
+		.it_value = to_timeval(timer_left(&itimer->timer, task->host)),
 	};
 
 	return address ? task_write(task, address, &value, sizeof(value)) : 0;
@@ -149,8 +197,12 @@ static int64_t from_timeval(const struct timeval *tv)
 void timers_setitimer(struct task *task, struct user_regs_struct *regs)
 {
 	struct itimerval value = { 0 };
-	int result;
+	int result, which = (int)regs->rdi;
 
+	if (which < ITIMER_REAL || which > ITIMER_PROF) {
+		call_skip(task, regs, -EINVAL);
+		return;
+	}
 	if (regs->rsi && task_read(task, regs->rsi, &value, sizeof(value))) {
 		call_skip(task, regs, -EFAULT);
 		return;
@@ -159,26 +211,35 @@ void timers_setitimer(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, -EINVAL);
 		return;
 	}
-	result = itimer_write(task, regs->rdx);
+	result = itimer_write(task, &task->process->itimers[which], regs->rdx);
 	if (!result)
-		itimer_set(task->process, from_timeval(&value.it_value),
+		itimer_set(task->process, which, from_timeval(&value.it_value),
 			   from_timeval(&value.it_interval));
 	call_skip(task, regs, result);
 }
 
 void timers_getitimer(struct task *task, struct user_regs_struct *regs)
 {
-	call_skip(task, regs, regs->rsi ? itimer_write(task, regs->rsi) : -EFAULT);
+	int which = (int)regs->rdi;
+	int result = -EINVAL;
+
+	if (which >= ITIMER_REAL && which <= ITIMER_PROF)
+		result = regs->rsi ? itimer_write(task, &task->process->itimers[which],
+						  regs->rsi) :
+				     -EFAULT;
+	call_skip(task, regs, result);
 }
 
 void timers_alarm(struct task *task, struct user_regs_struct *regs)
 {
-	int64_t left = event_left(&task->process->real.event, task->host);
+	const struct itimer *real = &task->process->itimers[ITIMER_REAL];
+	int64_t left = timer_left(&real->timer, task->host);
 	int64_t seconds = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
 
 	if (left && !seconds)
 		seconds = 1;
-	itimer_set(task->process, (int64_t)(uint32_t)regs->rdi * NSEC_PER_SEC, 0);
+	itimer_set(task->process, ITIMER_REAL,
+		   (int64_t)(uint32_t)regs->rdi * NSEC_PER_SEC, 0);
 	call_skip(task, regs, seconds);
 }
 
@@ -220,7 +281,7 @@ static bool timerfd_is_open(const struct timerfd *timer)
 
 static void timerfd_free(struct timerfd *timer)
 {
-	host_remove_event(timer->process->host, &timer->event);
+	timer_cancel(&timer->timer, timer->process->host);
 	LIST_REMOVE(timer, entry);
 	close(timer->own);
 	free(timer);
@@ -228,7 +289,7 @@ static void timerfd_free(struct timerfd *timer)
 
 static void timerfd_fire(struct event *event, struct host *host)
 {
-	struct timerfd *timer = container_of(event, struct timerfd, event);
+	struct timerfd *timer = container_of(event, struct timerfd, timer.event);
 	int64_t unread;
 	uint64_t ticks;
 
@@ -236,7 +297,7 @@ static void timerfd_fire(struct event *event, struct host *host)
 		timerfd_free(timer);
 		return;
 	}
-	event_repeat(event, host, timer->interval);
+	timer_repeat(&timer->timer, host, timer->interval);
 	unread = fdinfo(getpid(), timer->own, "ticks:");
 	ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
 	if (ioctl(timer->own, TFD_IOC_SET_TICKS, &ticks)) {
@@ -271,7 +332,7 @@ static struct timerfd *timerfd_open(struct process *process, int fd)
 	}
 	timer->fd = fd;
 	timer->process = process;
-	timer->event.fire = timerfd_fire;
+	timer->timer.event.fire = timerfd_fire;
 	LIST_INSERT_HEAD(&process->timerfds, timer, entry);
 	return timer;
 }
@@ -285,7 +346,7 @@ static int timerfd_write(struct task *task, const struct timerfd *timer,
 		return 0;
 	if (timer) {
 		value.it_interval = ns_to_timespec(timer->interval);
-		value.it_value = ns_to_timespec(event_left(&timer->event, task->host));
+		value.it_value = ns_to_timespec(timer_left(&timer->timer, task->host));
 	}
 	return task_write(task, address, &value, sizeof(value));
 }
@@ -318,7 +379,7 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	/* Takes back ticks that were not read. */
 	timerfd_settime(timer->own, 0, &disarmed, NULL);
 	timer->interval = timespec_to_ns(&value.it_interval);
-	event_set(&timer->event, task->host, timespec_to_ns(&value.it_value),
+	timer_set(&timer->timer, task->host, timespec_to_ns(&value.it_value),
 		  regs->rsi & TFD_TIMER_ABSTIME, timerfd_clock_offset(timer));
 	call_skip(task, regs, 0);
 }
@@ -347,7 +408,8 @@ void timers_exec(struct process *process)
 
 void timers_forget(struct process *process)
 {
-	host_remove_event(process->host, &process->real.event);
+	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
+		timer_cancel(&process->itimers[which].timer, process->host);
 	timers_posix_forget(process);
 	while (!LIST_EMPTY(&process->timerfds))
 		timerfd_free(LIST_FIRST(&process->timerfds));

@@ -3,7 +3,7 @@
  * POSIX timers (timer_create and its kin) on virtual clocks. The kernel never
  * sees them: they have ids of their own, far from the kernel's, and their
  * signals are queued by the engine with all that the kernel would put in.
- * Timers on CPU clocks stay the kernel's.
+ * Those on CPU clocks are for the process' own.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,7 +18,7 @@
 #define FIRST_ID 0x40000000
 
 struct posix_timer {
-	struct event event;
+	struct timer timer;
 	LIST_ENTRY(posix_timer) entry;
 	struct process *process;
 	int32_t id;
@@ -39,7 +39,7 @@ static struct posix_timer *timer_find(struct process *process, uint64_t id)
 
 static void timer_free(struct posix_timer *timer)
 {
-	host_remove_event(timer->process->host, &timer->event);
+	timer_cancel(&timer->timer, timer->process->host);
 	LIST_REMOVE(timer, entry);
 	free(timer);
 }
@@ -50,9 +50,20 @@ void timers_posix_forget(struct process *process)
 		timer_free(LIST_FIRST(&process->posix_timers));
 }
 
+void timers_posix_thread_gone(struct task *task)
+{
+	struct posix_timer *timer;
+
+	LIST_FOREACH(timer, &task->process->posix_timers, entry)
+		if (timer->timer.cpu == &task->cpu) {
+			timer_cancel(&timer->timer, task->host);
+			timer->timer.cpu = NULL;
+		}
+}
+
 static void timer_fire(struct event *event, struct host *host)
 {
-	struct posix_timer *timer = container_of(event, struct posix_timer, event);
+	struct posix_timer *timer = container_of(event, struct posix_timer, timer.event);
 	int signal = timer->notify.sigev_signo;
 	pid_t pid = timer->process->pid;
 	siginfo_t info = {
@@ -62,7 +73,7 @@ static void timer_fire(struct event *event, struct host *host)
 
 	info.si_timerid = timer->id;
 	info.si_value = timer->notify.sigev_value;
-	event_repeat(event, host, timer->interval);
+	timer_repeat(&timer->timer, host, timer->interval);
 	if (timer->notify.sigev_notify == SIGEV_THREAD_ID)
 		syscall(SYS_rt_tgsigqueueinfo, pid,
 			timer->notify._sigev_un._tid, signal, &info);
@@ -81,10 +92,14 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 		.sigev_signo = SIGALRM,
 		.sigev_value.sival_int = next_id,
 	};
-	int64_t clock;
+	struct cpu_clock *cpu = NULL;
+	int64_t clock = 0;
 
-	if (!clock_offset((int64_t)regs->rdi, &clock))
-		return; /* the kernel's */
+	if (!clock_offset((int64_t)regs->rdi, &clock)) {
+		cpu = cputime_own_clock(task, (int64_t)regs->rdi);
+		if (!cpu)
+			return; /* the kernel says what is wrong with it */
+	}
 	if (regs->rsi && task_read(task, regs->rsi, &notify, sizeof(notify))) {
 		call_skip(task, regs, -EFAULT);
 		return;
@@ -105,8 +120,9 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 	timer->process = process;
 	timer->id = next_id++;
 	timer->clock = clock;
+	timer->timer.cpu = cpu;
 	timer->notify = notify;
-	timer->event.fire = timer_fire;
+	timer->timer.event.fire = timer_fire;
 	LIST_INSERT_HEAD(&process->posix_timers, timer, entry);
 	call_skip(task, regs, 0);
 }
@@ -116,7 +132,7 @@ static int write_left(struct task *task, const struct posix_timer *timer,
 {
 	struct itimerspec value = {
 		.it_interval = ns_to_timespec(timer->interval),
-		.it_value = ns_to_timespec(event_left(&timer->event, task->host)),
+		.it_value = ns_to_timespec(timer_left(&timer->timer, task->host)),
 	};
 
 	return address ? task_write(task, address, &value, sizeof(value)) : 0;
@@ -140,7 +156,7 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 	}
 	timer->interval = timespec_to_ns(&value.it_interval);
 	time = timespec_to_ns(&value.it_value);
-	event_set(&timer->event, task->host, time, regs->rsi & TIMER_ABSTIME,
+	timer_set(&timer->timer, task->host, time, regs->rsi & TIMER_ABSTIME,
 		  timer->clock);
 	call_skip(task, regs, 0);
 }

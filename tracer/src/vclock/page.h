@@ -14,10 +14,14 @@
 #define VCLOCK_MAP_SIZE (2 * VCLOCK_PAGE_SIZE)
 
 /*
+ * A reader that is cut in the middle goes on with another page: it sees that by
+ * the sequence, and begins again.
+ *
  * CLOCK_MONOTONIC = base + (tsc - tsc_start) * mult / 2^32, at most cap.
  * With mult 0 each read costs read_cost instead.
  */
 struct vclock_page {
+	uint64_t sequence;
 	int64_t base;	   /* ns at the start of the slice */
 	uint64_t tsc_start;
 	uint64_t mult;	   /* ns per tick, 32.32 fixed point */
@@ -26,6 +30,8 @@ struct vclock_page {
 	int64_t realtime;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	int64_t boottime;  /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
 	int64_t tai;	   /* CLOCK_TAI - CLOCK_MONOTONIC */
+	int64_t process_cpu; /* CPU time - CLOCK_MONOTONIC */
+	int64_t thread_cpu;
 	int64_t last;	   /* written by the reader: no clock goes backwards */
 };
 

@@ -5,6 +5,7 @@
  * calls to elsewhere; the engine copies it in at exec and points the vDSO's
  * entries here. The clock page follows the code page.
  */
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -38,67 +39,77 @@ static inline long real_clock_gettime(clockid_t clock, struct timespec *ts)
 	return ret;
 }
 
-static inline int64_t monotonic(void)
+/* In ns; `offset` is the clock's to CLOCK_MONOTONIC, if it is not that itself. */
+static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 {
 	volatile struct vclock_page *page = &vclock_page;
-	int64_t now, last = page->last;
+	int64_t now, last, cap, ran, shift;
+	uint64_t sequence, mult;
 
-	if (page->mult) {
-		int64_t ran = (int64_t)(ticks() - page->tsc_start);
-
+	do {
+		sequence = page->sequence;
+		last = page->last;
+		mult = page->mult;
 		now = page->base;
-		if (ran > 0)
-			now += (int64_t)(((unsigned __int128)ran * page->mult) >> 32);
-	} else {
-		now = last < page->base ? page->base : last;
-		now += page->read_cost;
-		if (now > page->cap) {
-			/* The window is used up: the call lets the engine end the slice. */
-			struct timespec ts;
-
-			page->last = page->cap;
-			real_clock_gettime(CLOCK_MONOTONIC, &ts);
-			now = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-			page->last = now;
-			return now;
+		if (mult) {
+			ran = (int64_t)(ticks() - page->tsc_start);
+			if (ran > 0)
+				now += (int64_t)(((unsigned __int128)ran * mult) >> 32);
+		} else {
+			now = (last < now ? now : last) + page->read_cost;
 		}
+		cap = page->cap;
+		shift = offset ? *offset : 0;
+	} while (page->sequence != sequence);
+	if (now > cap) {
+		struct timespec ts;
+
+		if (!mult) { /* the window is used up: the engine ends the slice */
+			real_clock_gettime(clock, &ts);
+			return (uint64_t)(ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
+		}
+		now = cap;
 	}
-	if (now > page->cap)
-		now = page->cap;
 	if (now < last)
 		now = last;
 	else
 		page->last = now;
-	return now;
+	return (uint64_t)(now + shift);
 }
 
 int vclock_gettime(clockid_t clock, struct timespec *ts)
 {
-	int64_t offset;
+	const volatile int64_t *offset;
 	uint64_t now;
 
 	switch (clock) {
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
-		offset = 0;
+		offset = NULL;
 		break;
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
 	case CLOCK_REALTIME_ALARM_ID:
-		offset = vclock_page.realtime;
+		offset = &vclock_page.realtime;
 		break;
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM_ID:
-		offset = vclock_page.boottime;
+		offset = &vclock_page.boottime;
 		break;
 	case CLOCK_TAI:
-		offset = vclock_page.tai;
+		offset = &vclock_page.tai;
 		break;
-	default: /* CPU clocks and nonsense are the kernel's */
+	case CLOCK_PROCESS_CPUTIME_ID:
+		offset = &vclock_page.process_cpu;
+		break;
+	case CLOCK_THREAD_CPUTIME_ID:
+		offset = &vclock_page.thread_cpu;
+		break;
+	default: /* others' CPU time, and nonsense */
 		return (int)real_clock_gettime(clock, ts);
 	}
-	now = (uint64_t)(monotonic() + offset);
+	now = read_clock(clock, offset);
 	ts->tv_sec = (time_t)(now / NSEC_PER_SEC);
 	ts->tv_nsec = (long)(now % NSEC_PER_SEC);
 	return 0;
@@ -107,7 +118,7 @@ int vclock_gettime(clockid_t clock, struct timespec *ts)
 int vclock_gettimeofday(struct timeval *tv, struct timezone *tz)
 {
 	if (tv) {
-		uint64_t now = (uint64_t)(monotonic() + vclock_page.realtime);
+		uint64_t now = read_clock(CLOCK_REALTIME, &vclock_page.realtime);
 
 		tv->tv_sec = (time_t)(now / NSEC_PER_SEC);
 		tv->tv_usec = (suseconds_t)(now % NSEC_PER_SEC / 1000);
@@ -121,7 +132,7 @@ int vclock_gettimeofday(struct timeval *tv, struct timezone *tz)
 
 time_t vclock_time(time_t *t)
 {
-	uint64_t now = (uint64_t)(monotonic() + vclock_page.realtime);
+	uint64_t now = read_clock(CLOCK_REALTIME, &vclock_page.realtime);
 	time_t seconds = (time_t)(now / NSEC_PER_SEC);
 
 	if (t)
