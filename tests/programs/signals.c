@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/time.h>
@@ -35,17 +36,27 @@ static void alarm_in(int64_t ns)
 
 static void *masked_thread(void *arg)
 {
-	struct timespec nap = at(20 * MSEC);
+	struct timespec nap = at(20 * MSEC), until;
 	sigset_t all;
 	int64_t start;
+	sem_t nobody;
 
 	(void)arg;
+	CHECK(!sem_init(&nobody, 0, 0));
 	sigfillset(&all);
 	CHECK(!pthread_sigmask(SIG_SETMASK, &all, NULL));
 	for (int i = 0; i < 5; i++) {
 		start = now();
 		CHECK(!nanosleep(&nap, NULL));
 		check_elapsed("sleep with all signals blocked", start, 20 * MSEC);
+		start = now();
+		until = at(start + 20 * MSEC);
+		CHECK(sem_clockwait(&nobody, CLOCK_MONOTONIC, &until) == -1 &&
+		      errno == ETIMEDOUT);
+		check_elapsed("semaphore with all signals blocked", start, 20 * MSEC);
+		start = now();
+		CHECK(poll(NULL, 0, 20) == 0);
+		check_elapsed("poll with all signals blocked", start, 20 * MSEC);
 	}
 	return NULL;
 }

@@ -54,8 +54,8 @@ struct kronos_config {
 	uint32_t reserved;
 };
 
-#define KRONOS_F_NO_BPF_LATCH 1u  /* self-test may not choose the BPF latch ... */
-#define KRONOS_F_NO_LATCH 2u	  /* ... nor the plain latch */
+#define KRONOS_F_NO_BPF_LATCH 1u  /* not even where the kernel has it */
+#define KRONOS_F_NO_BPF 2u	  /* as on a kernel without BTF or BPF */
 #define KRONOS_F_SHARED_CPU 4u	  /* the caller runs one of its experiments at a time */
 
 struct kronos_host_config {

@@ -295,8 +295,11 @@ void latch_close(struct task *task);
 void latch_rearm(struct task *task);
 /* Forgets what is known of the task's last switch-out. */
 void latch_reset(const struct task *task);
-/* As of the task's last switch-out; false if it is not known. */
-bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked);
+/*
+ * Of a task that has blocked: whether it waits for a disk or is inside the kernel
+ * for another reason that is not idle, and whether it blocks SIGTRAP.
+ */
+void latch_state(const struct task *task, bool *in_kernel, bool *trap_blocked);
 
 /* ---- slices (slice.c, watchdog.c) -------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/ioctl.h>
@@ -271,19 +272,39 @@ void latch_reset(const struct task *task)
 		slots[task->tid % SLOTS].tid = 0;
 }
 
-bool latch_state(const struct task *task, bool *disk_wait, bool *trap_blocked)
+/* What the kernel says of a task whose latch has not fired, or has no program. */
+static void proc_state(pid_t tid, bool *in_kernel, bool *trap_blocked)
 {
-	volatile const struct latch_slot *slot;
+	char path[32], line[128];
+	FILE *file;
 
-	if (!slots || task->latch < 0)
-		return false;
-	slot = &slots[task->tid % SLOTS];
-	if (slot->tid != (uint32_t)task->tid)
-		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "State:\t", 7))
+			*in_kernel = line[7] == 'D' || line[7] == 'R';
+		if (!strncmp(line, "SigBlk:\t", 8))
+			*trap_blocked = strtoull(line + 8, NULL, 16) &
+					1u << (SIGTRAP - 1);
+	}
+	if (file)
+		fclose(file);
+}
+
+void latch_state(const struct task *task, bool *in_kernel, bool *trap_blocked)
+{
+	volatile const struct latch_slot *slot = NULL;
+	uint32_t state = 0;
+
+	if (slots && task->latch >= 0)
+		slot = &slots[task->tid % SLOTS];
+	if (slot && slot->tid == (uint32_t)task->tid)
+		state = slot->state;
 	/* One that is waking is back soon. */
-	*disk_wait = slot->state & (STATE_UNINTERRUPTIBLE | STATE_WAKING);
-	*trap_blocked = slot->state & TRAP_BLOCKED;
-	return true;
+	*in_kernel = state & (STATE_UNINTERRUPTIBLE | STATE_WAKING);
+	*trap_blocked = state & TRAP_BLOCKED;
+	if (!state)
+		proc_state(task->tid, in_kernel, trap_blocked);
 }
 
 /* ---- self-test --------------------------------------------------------- */
@@ -357,7 +378,7 @@ int latch_init(uint32_t flags, char *why, size_t size)
 {
 	int result;
 
-	if (program_init())
+	if (!(flags & KRONOS_F_NO_BPF) && program_init())
 		engine_warn("no BPF program for the latch (CAP_BPF or kernel BTF "
 			    "is missing); disk waits are read from /proc");
 	result = test();

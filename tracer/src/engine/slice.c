@@ -10,7 +10,6 @@
  * CPU time that the task has really used.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -219,43 +218,20 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 		host->clock = clock;
 }
 
-/* The state letter of /proc, or 0 if the task is gone. */
-static char proc_state(pid_t tid)
-{
-	char path[32], text[128], *end;
-	ssize_t size;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	size = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[size > 0 ? size : 0] = '\0';
-	end = strrchr(text, ')');
-	return end && end[1] ? end[2] : 0;
-}
-
 /*
  * A task that waits for a disk, or is inside the kernel for a reason that the
  * latch has not seen, is not idle: virtual time waits for it.
  */
-static bool in_kernel(const struct task *task)
+static bool in_kernel(const struct task *task, bool *trap_blocked)
 {
-	bool disk_wait, trap_blocked;
-	char state;
+	bool busy;
 
-	if (task->vforking)
-		return false;
-	if (latch_state(task, &disk_wait, &trap_blocked))
-		return disk_wait;
-	state = proc_state(task->tid);
-	return state == 'D' || state == 'R';
+	latch_state(task, &busy, trap_blocked);
+	return busy && !task->vforking;
 }
 
 /* Returns the task if it is blocked, NULL if it has stopped or is gone. */
-static struct task *await_block(pid_t tid)
+static struct task *await_block(pid_t tid, bool *trap_blocked)
 {
 	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
 	uint64_t start = tsc_now();
@@ -265,8 +241,7 @@ static struct task *await_block(pid_t tid)
 		task = task_find(tid);
 		if (!task || task->state != TASK_AWAY || task->exiting)
 			return NULL;
-		if (!in_kernel(task) ||
-		    ns_since(start) > DISK_WAIT_MAX)
+		if (!in_kernel(task, trap_blocked) || ns_since(start) > DISK_WAIT_MAX)
 			return task;
 		stall_check(task);
 		nanosleep(&nap, NULL);
@@ -276,22 +251,20 @@ static struct task *await_block(pid_t tid)
 
 static void after_block(pid_t tid)
 {
-	struct task *task = await_block(tid);
-	bool disk_wait, trap_blocked;
+	bool trap_blocked;
+	struct task *task = await_block(tid, &trap_blocked);
 
 	if (!task)
 		return;
-	if (latch_state(task, &disk_wait, &trap_blocked)) {
-		/* Blocked still, after it was unblocked: by a mask that is only
-		 * the call's own, and gone when it returns. */
-		if (trap_blocked && !task->mask_tried) {
-			task->mask_tried = true;
-			task_kick(task, KICK_MASK);
-			task_drain();
-			return;
-		}
-		task->mask_tried = trap_blocked;
+	/* Blocked still, after it was unblocked: by a mask that is only the call's
+	 * own, and gone when it returns. */
+	if (trap_blocked && !task->mask_tried) {
+		task->mask_tried = true;
+		task_kick(task, KICK_MASK);
+		task_drain();
+		return;
 	}
+	task->mask_tried = trap_blocked;
 	timed_blocked(task);
 }
 

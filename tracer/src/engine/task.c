@@ -211,11 +211,10 @@ void task_resume(struct task *task)
 
 void task_kick(struct task *task, enum kick_reason reason)
 {
-	bool disk_wait, trap_blocked;
+	bool in_kernel;
 
 	task->kick = reason;
-	task->kick_interrupts = latch_state(task, &disk_wait, &trap_blocked) &&
-				trap_blocked;
+	latch_state(task, &in_kernel, &task->kick_interrupts);
 	if (task->kick_interrupts)
 		ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
 	else
