@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mininet.node import Controller
+from mininet.log import warn
+from mininet.node import Controller, RemoteController
 
 from mininet_kronos.errors import ControllerError, ParameterError
-from mininet_kronos.experiment import FIRST_CPU
-from mininet_kronos.node import KronosNodeMixin, check_counter, check_pace, check_speed, require_pump
+from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
 from mininet_kronos.units import parse_count, parse_delay
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
     ) -> None:
         """Make the controller; it starts with the network.
 
-        pace: 'instant' (answers in zero virtual time) or 'dilated' (its computation takes time)
+        pace: 'instant' (answers in zero virtual time), 'dilated' (its computation takes time), or 'realtime'
+            (outside virtual time, for debugging)
         cpu_speed, counter: if dilated, as for KronosHost
         control_delay: what a message between a switch and the controller takes, each way, such as '1ms'
         port: TCP port where switches find it (None: 6653, or the next that the net's other ones leave)
@@ -70,16 +71,11 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
         kronos = require_pump(self, name, kronos)
         self.control_delay = parse_delay(control_delay, f"{name}: control_delay")
         port = self._choose_port() if port is None else parse_count(port, f"{name}: port")
-        kronos.experiment.add_host(
-            name,
-            cpu_speed=check_speed(name, cpu_speed),
-            counter=check_counter(name, counter),
-            pace=check_pace(name, pace),
-            place=FIRST_CPU,
-        )
+        traced = add_process(name, kronos, pace=pace, cpu_speed=cpu_speed, counter=counter)
         self.log = kronos.directory / f"{name}.log"
-        self._endpoints: dict[str, Endpoint | KronosController] = {}
-        super().__init__(name, *args, kronos=kronos, process=name, port=port, **params)
+        self._pid = 0  # the program's
+        self._endpoints: dict[str, Endpoint] = {}  # by the switches' logical process
+        super().__init__(name, *args, kronos=kronos, process=name, traced=traced, port=port, **params)
         self._ports.add(port)
         self.servicePort = free_port() if self.control_delay else port
 
@@ -102,8 +98,10 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
     def start(self) -> None:
         """Start the program and wait, in real time, until it listens."""
         self.cmd(f"{self.launchCommand()} &")
+        self._pid = self.lastPid
         if not self.kronos.frozen:
             self.waitListening()
+        report_end(self.kronos, f"{self.name}: {self.title}", self._pid, self.lastWords)
 
     def waitListening(self, timeout: float = START_TIMEOUT) -> None:
         """Wait, in real time, until the program listens; raise ControllerError with its last words if not."""
@@ -123,21 +121,38 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
         """What the program is called in messages."""
         return Path(shlex.split(self.command)[0]).name
 
-    def endpoint(self, process: str, *, first: bool) -> Endpoint | KronosController:
-        """Return where the switches of a logical process find this controller.
+    def endpoint(self, switch: Any) -> Endpoint | KronosController:
+        """Return where a switch finds this controller.
 
-        first: they are those who use our own port. Messages that take time go by a relay of the engine's.
+        Messages that take time, or reach another network namespace, go by a relay of the engine's; there is
+        one for each logical process of switches.
         """
-        if not self.control_delay:
+        if not self.control_delay and not switch.inNamespace:
             return self
+        process = switch.kronos_process
         if process not in self._endpoints:
-            port = self.port if first else free_port()
-            with socket.create_server((self.ip, port)) as listener:
+            found, listener = (
+                self._unix_endpoint(switch.socketDirectory) if switch.inNamespace else self._tcp_endpoint()
+            )
+            with listener:
                 self.kronos.experiment.add_relay(
                     process, listener.fileno(), self.kronos_process, self.servicePort, self.control_delay
                 )
-            self._endpoints[process] = Endpoint(self.name, self.protocol, self.ip, port)
+            self._endpoints[process] = found
         return self._endpoints[process]
+
+    def _tcp_endpoint(self) -> tuple[Endpoint, socket.socket]:
+        """Listen at our own port, or if that is taken, by the switches of another process, at any."""
+        port = free_port() if self._endpoints else self.port
+        return Endpoint(self.name, self.protocol, self.ip, port), socket.create_server((self.ip, port))
+
+    def _unix_endpoint(self, directory: Path) -> tuple[Endpoint, socket.socket]:
+        """Listen where every network namespace can connect to."""
+        path = str(directory / f"relay-{self.port}")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(f"{path}:{self.port}")
+        listener.listen()
+        return Endpoint(self.name, "unix", path, self.port), listener
 
     def lastWords(self) -> str:
         """Return the last line that the program has written."""
@@ -154,11 +169,15 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
     def terminate(self) -> None:
         """End all processes of the controller."""
         self._ports.discard(self.port)
+        self.kronos.unwatch_process(self._pid)
         super().terminate()
 
     def endProcesses(self) -> None:
         """End every task of the controller."""
-        self.kronos.experiment.kill_host(self.kronos_process)
+        if self.traced:
+            self.kronos.experiment.kill_host(self.kronos_process)
+        else:
+            super().endProcesses()
 
 
 class KronosRyu(KronosController):
@@ -190,9 +209,40 @@ class KronosRyu(KronosController):
         return importlib.util.find_spec("ryu") is not None
 
 
+class KronosRemoteController(KronosNodeMixin, RemoteController):  # type: ignore[misc]
+    """A controller that somebody else runs, in real time: for debugging."""
+
+    def __init__(self, name: str, *args: Any, kronos: Pump | None = None, **params: Any) -> None:
+        """Parameters: as for RemoteController (ip, port)."""
+        kronos = require_pump(self, name, kronos)
+        traced = add_process(name, kronos, pace="realtime", cpu_speed=1, counter="auto")
+        super().__init__(name, *args, kronos=kronos, process=name, traced=traced, **params)
+
+    def isListening(self, ip: str, port: int) -> bool:
+        """Tell whether the controller is there; warn if it is not."""
+        listening = is_listening(ip, port)
+        if not listening:
+            warn(f"*** {self.name}: nothing listens at {ip}:{port}; start the controller there\n")
+        return listening
+
+    def stop(self, *_args: Any, **_params: Any) -> None:
+        """End our shell; the controller is not ours."""
+        self.terminate()
+
+
 def ryu_command(port: int, arguments: Iterable[str], log: Path) -> str:
     """Return the shell command that runs Ryu with these applications."""
-    command = [sys.executable, "-m", LAUNCHER, "--ofp-tcp-listen-port", str(port), *arguments]
+    # Sets have the same order in every run.
+    command = [
+        "env",
+        "PYTHONHASHSEED=0",
+        sys.executable,
+        "-m",
+        LAUNCHER,
+        "--ofp-tcp-listen-port",
+        str(port),
+        *arguments,
+    ]
     return with_log(shlex.join(command), log)
 
 

@@ -14,6 +14,7 @@ from mininet.log import error as _error
 
 from mininet_kronos.clean import clean as _clean
 from mininet_kronos.cli import KronosCLI as _KronosCLI
+from mininet_kronos.controller import KronosRemoteController as _KronosRemoteController
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
@@ -23,6 +24,7 @@ from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
 from mininet_kronos.node import check_counter as _check_counter
 from mininet_kronos.node import check_speed as _check_speed
+from mininet_kronos.switch import KronosLinuxBridge as _KronosLinuxBridge
 from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
 from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
 
@@ -34,8 +36,9 @@ switches = {
     "ovs": _KronosOVSSwitch,
     "ovsk": _KronosOVSSwitch,
     "ovsbr": _KronosOVSBridge,
+    "lxbr": _KronosLinuxBridge,
 }
-controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu}
+controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu, "remote": _KronosRemoteController}
 LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
 
 

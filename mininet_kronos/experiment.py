@@ -18,7 +18,7 @@ from pathlib import Path
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 
 COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
-PACES = {"dilated": 0, "instant": 1}
+PACES = {"dilated": 0, "instant": 1, "realtime": 2}
 TASK_STATES = ("joining", "ready", "waiting", "stopped")
 DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
 FIRST_CPU = 1  # a place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import random
 import select
@@ -32,7 +33,7 @@ from mininet_kronos.experiment import FIRST_CPU, Experiment
 from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name
 from mininet_kronos.link_model import link_params
 from mininet_kronos.machine import check_machine, check_ryu
-from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
+from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed, report_end
 from mininet_kronos.ovs import PrivateOVS
 from mininet_kronos.pump import MILLISECOND, Poller, Pump
 from mininet_kronos.switch import PROCESS, KronosOVSSwitch
@@ -164,6 +165,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         directory = make_directory(os.getpid())
         self.experiment = Experiment(seed=seed, epoch=epoch, cpus=cpus)
         self.pump = Pump(self.experiment, directory)
+        self.pump.require_ovs = self._requireOVS
         try:
             self.experiment.initialize()
         except BaseException:
@@ -328,9 +330,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         return self._inside(super().addHost(name, cls, **{"kronos": self.pump, **params}), self.hosts)
 
     def addSwitch(self, name: str, cls: Any = None, **params: Any) -> Any:
-        """Add a switch, as in Mininet; the first one starts the net's Open vSwitch."""
-        if not self.ovs:
-            self._startOVS()
+        """Add a switch, as in Mininet."""
         return self._inside(super().addSwitch(name, cls, **{"kronos": self.pump, **params}), self.switches)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
@@ -340,14 +340,17 @@ class KronosNet(Mininet):  # type: ignore[misc]
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
 
-    def _startOVS(self) -> None:
+    def _requireOVS(self) -> None:
         """Start the net's own Open vSwitch as a logical process, and let ovs-vsctl and the like find it."""
+        if self.ovs:
+            return
         self.experiment.add_host(PROCESS, pace="instant", place=FIRST_CPU)
         self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
         self.ovs.start()
         self.experiment.on_abort(self.ovs.cleanup_command)
         self._environment = {name: os.environ.get(name) for name in self.ovs.env}
         os.environ.update(self.ovs.env)
+        report_end(self.pump, "the switches' ovs-vswitchd", self.ovs.pid, self.ovs.last_words)
 
     def _stopOVS(self) -> None:
         for name, value in self._environment.items():
@@ -374,7 +377,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         node.terminate()
         raise ParameterError(
             f"{node.name}: {type(node).__name__} is outside virtual time; use KronosHost, KronosOVSSwitch "
-            "or KronosRyu (the defaults), or a class with KronosNodeMixin"
+            "or KronosRyu (the defaults), KronosRemoteController, or a class with KronosNodeMixin"
         )
 
     def getNodeByName(self, *names: str) -> Any:
@@ -403,19 +406,31 @@ class KronosNet(Mininet):  # type: ignore[misc]
         return str(macColonHex(self._random.getrandbits(48) & 0xFCFFFFFFFFFF | 0x020000000000))
 
     def _require_connections(self) -> None:
-        """Wait, in real time, until every switch has its controller."""
-        if self.waitConn or not self.controllers or not self.switches:
+        """Wait, in real time, until every switch has its controllers."""
+        if self.waitConn or not self.switches:
             return
         if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
             said = [c.lastWords() for c in self.controllers if isinstance(c, KronosController)]
+            said = said or ["there is none"]
             raise ControllerError(
                 f"switches are not connected after {CONNECT_TIMEOUT} s; "
                 f"the controller's last words: {' '.join(said)}"
             )
-        slowest = max(getattr(controller, "control_delay", 0) for controller in self.controllers)
+        slowest = max((getattr(controller, "control_delay", 0) for controller in self.controllers), default=0)
         time.sleep(SETTLE_TIME + MESSAGES * slowest / 1e9)
 
     # Mininet's tools that wait
+
+    def waitConnected(self, timeout: float | None = None, delay: float = 0.5) -> bool:
+        """Wait until all switches are connected, as in Mininet; in virtual time once frozen."""
+        if not self._started:
+            return bool(super().waitConnected(timeout, delay))
+        deadline = math.inf if timeout is None else self.now + parse_duration(timeout)
+        while not all(switch.connected() for switch in self.switches):
+            if self.now >= deadline:
+                return False
+            self.run(delay)
+        return True
 
     def monitor(self, hosts: Any = None, timeoutms: float = -1) -> Iterator[tuple[Any, str | None]]:
         """Yield (host, line) as hosts write lines, as in Mininet; the timeout is virtual."""

@@ -6,21 +6,23 @@ import contextlib
 import math
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
+from mininet.log import error, warn
 from mininet.node import Host
-from mininet.util import errRun
+from mininet.util import errRun, quietRun
 
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.process import KronosPopen, await_tracer
+from mininet_kronos.units import SECOND
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
 
 COUNTERS = ("auto", "instructions", "cputime", "free")
-PACES = ("dilated", "instant")
+PACES = ("dilated", "instant", "realtime")
 MAX_NAME = 63  # of a logical process
 NEIGHBOUR_TIME = 86_400_000  # ms, of real time, for which an address that was found stays good
 
@@ -44,10 +46,18 @@ class KronosNodeMixin:
     inNamespace: bool  # noqa: N815
     cleanup: Any
 
-    def __init__(self, name: str, *args: Any, kronos: Pump, process: str, **params: Any) -> None:
-        """kronos: the net's pump; process: the logical process that the shell joins."""
+    def __init__(
+        self, name: str, *args: Any, kronos: Pump, process: str, traced: bool = True, **params: Any
+    ) -> None:
+        """Make the node.
+
+        kronos: the net's pump
+        process: the logical process that the shell joins
+        traced: False leaves the shell and its children outside virtual time
+        """
         self.kronos = kronos
         self.kronos_process = process
+        self.traced = traced
         self._lastRead = ""
         super().__init__(name, *args, **params)  # type: ignore[call-arg]
 
@@ -57,15 +67,23 @@ class KronosNodeMixin:
         """Start the shell under a tracer."""
         super().startShell(mnopts)  # type: ignore[misc]
         pumps.own(self.stdout.fileno(), self.kronos)
+        if not self.traced:
+            self.kronos.experiment.on_abort(f"pkill -KILL -s {self.shell.pid}")
 
     def _popen(self, cmd: list[str], **params: Any) -> Any:
         if self.shell is None:  # startShell's: mnexec, its options, then the command
-            shell = super()._popen([*cmd[:2], *self._tracer(), *cmd[2:]], **params)  # type: ignore[misc]
-            await_tracer(shell, self.kronos)
+            shell = super()._popen([*cmd[:2], *self.tracer(), *cmd[2:]], **params)  # type: ignore[misc]
+            if self.traced:
+                await_tracer(shell, self.kronos)
             return shell
+        if not self.traced:
+            return super()._popen(cmd, **params)  # type: ignore[misc]
         return KronosPopen(self.kronos, cmd, node=self.name, **params)
 
-    def _tracer(self) -> list[str]:
+    def tracer(self) -> list[str]:
+        """Return what comes before a command to put it into this node's logical process."""
+        if not self.traced:
+            return []
         return self.kronos.experiment.command_prefix(self.kronos_process)
 
     def write(self, data: str) -> None:
@@ -115,7 +133,7 @@ class KronosNodeMixin:
         mncmd = params.pop("mncmd", ["mnexec", "-da", str(self.pid)])
         if params.get("shell"):
             os.environ.setdefault("SHELL", "/bin/bash")  # Mininet's popen reads it
-        return super().popen(*args, mncmd=[*mncmd, *self._tracer()], **params)  # type: ignore[misc, no-any-return]
+        return super().popen(*args, mncmd=[*mncmd, *self.tracer()], **params)  # type: ignore[misc, no-any-return]
 
     def observe(self, *command: str) -> str:
         """Run a command of the orchestrator's in this node's namespaces; no virtual time passes."""
@@ -127,6 +145,8 @@ class KronosNodeMixin:
 
     def endProcesses(self) -> None:
         """End the shell and what it started; a frozen process only minds SIGKILL."""
+        if not self.traced:  # jobs have process groups of their own
+            quietRun(["pkill", "-KILL", "-s", str(self.shell.pid)])
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.shell.pid, signal.SIGKILL)
 
@@ -213,6 +233,35 @@ def check_counter(name: str, counter: Any) -> str:
     if counter not in COUNTERS:
         raise ParameterError(f"{name}: counter {counter!r} is unknown; use one of {', '.join(COUNTERS)}")
     return str(counter)
+
+
+def add_process(node: str, kronos: Pump, *, pace: Any, cpu_speed: Any, counter: Any) -> bool:
+    """Make a switch's or controller's logical process; return whether it is traced."""
+    kronos.experiment.add_host(
+        node,
+        cpu_speed=check_speed(node, cpu_speed),
+        counter=check_counter(node, counter),
+        pace=check_pace(node, pace),
+        place=FIRST_CPU,
+    )
+    if pace == "realtime":
+        warn(
+            f"*** {node} is outside virtual time (pace realtime): idle time passes in real time, "
+            "and results depend on the machine\n"
+        )
+    return bool(pace != "realtime")
+
+
+def report_end(kronos: Pump, title: str, pid: int, last_words: Callable[[], str]) -> None:
+    """Say so, in one line, if a switch's or controller's process ends while rounds are run."""
+
+    def ended() -> None:
+        error(
+            f"*** {title} has ended, at {kronos.now / SECOND:.3f} s of virtual time; "
+            f"its last words: {last_words()}\n"
+        )
+
+    kronos.watch_process(pid, ended)
 
 
 def check_pace(name: str, pace: Any) -> str:

@@ -27,6 +27,8 @@ SCHEMA_DIRECTORIES = (
     os.environ.get("OVS_PKGDATADIR", "/usr/share/openvswitch"),
     "/usr/local/share/openvswitch",
 )
+DEVICE_GROUP = 6653  # of devices that are about to be removed
+NAMESPACE_MARK = "namespace"  # in a run directory: the devices go with a namespace
 RUN_PREFIX = "ovs-"  # of a run directory: then the orchestrator's pid
 USERSPACE_DATAPATH = "ovs-netdev"  # its TAP device, one per network namespace
 INTERNAL_PORTS = """["Open_vSwitch", {"op": "select", "table": "Interface", "columns": ["name"],
@@ -45,9 +47,14 @@ class PrivateOVS:
     namespace.
     """
 
-    def __init__(self, prefix: Sequence[str] = ()) -> None:
-        """prefix: what comes before each daemon's own command, such as a tracer's; [] is real time."""
-        self.prefix = list(prefix)
+    def __init__(self, prefix: Sequence[str] = (), namespace: int | None = None) -> None:
+        """Start nothing yet.
+
+        prefix: what comes before each daemon's own command, such as a tracer's; [] is real time
+        namespace: a process in whose network namespace, made for this, they are to run (None: in ours)
+        """
+        self.prefix = [*(["mnexec", "-a", str(namespace)] if namespace else []), *prefix]
+        self.namespace = namespace
         self.directory: Path | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -62,18 +69,25 @@ class PrivateOVS:
         """A shell command that removes all that is left of this if nobody calls stop()."""
         return cleanup_command(self._require_directory())
 
+    @property
+    def pid(self) -> int:
+        """ovs-vswitchd's process id."""
+        return self.processes["ovs-vswitchd"].pid
+
     def start(self, timeout: float = 20.0) -> None:
         """Start both daemons and wait until they answer.
 
         timeout: seconds of real time. Raises MissingProgramError, SwitchError.
         """
         schema = find_schema()
-        if is_attached(USERSPACE_DATAPATH):
+        if not self.namespace and is_attached(USERSPACE_DATAPATH):
             raise SwitchError(
                 f"another Open vSwitch has the userspace datapath (interface {USERSPACE_DATAPATH}); "
                 "end it first; `kronos clean` does so if a net left it behind"
             )
         self.directory = make_run_directory()
+        if self.namespace:
+            (self.directory / NAMESPACE_MARK).touch()
         try:
             database = self.directory / "conf.db"
             self._command("ovsdb-tool", "create", str(database), str(schema))
@@ -149,12 +163,13 @@ class PrivateOVS:
         """Raise SwitchError if a daemon has ended or the deadline is over; else wait a little."""
         status = self.processes[name].poll()
         if status is not None:
-            raise SwitchError(f"{name} ended with status {status}: {self._last_words(name)}")
+            raise SwitchError(f"{name} ended with status {status}: {self.last_words(name)}")
         if time.monotonic() > deadline:
-            raise SwitchError(f"{name} does not answer in time: {self._last_words(name)}")
+            raise SwitchError(f"{name} does not answer in time: {self.last_words(name)}")
         time.sleep(POLL_INTERVAL)
 
-    def _last_words(self, name: str) -> str:
+    def last_words(self, name: str = "ovs-vswitchd") -> str:
+        """Return the last line that a daemon has written."""
         directory = self._require_directory()
         for kind in "err", "log":
             path = directory / f"{name}.{kind}"
@@ -184,15 +199,17 @@ def cleanup_command(directory: Path) -> str:
     """Return a shell command that ends the daemons of a run directory and removes what they leave.
 
     A pid counts only if its command line still names the directory. The userspace datapath and every bridge's
-    own port are persistent TAP devices, which outlive the daemons.
+    own port are persistent TAP devices, which outlive the daemons; many at once are removed as fast as one.
     """
     where = shlex.quote(str(directory))
     query = f"ovsdb-tool query {where}/conf.db {shlex.quote(INTERNAL_PORTS)} 2>/dev/null"
     return (
         f"for f in {where}/*.pid; do p=$(cat $f 2>/dev/null) && "
         f"grep -qF {where} /proc/$p/cmdline 2>/dev/null && kill -9 $p 2>/dev/null; done; "
+        f"[ -e {where}/{NAMESPACE_MARK} ] || "
         f'for i in {USERSPACE_DATAPATH} $({query} | grep -o \'"name":"[^"]*\' | cut -d\'"\' -f4); do '
-        f"[ ! -e /sys/class/net/$i/tun_flags ] || ip link delete $i; done; rm -rf {where}"
+        f"[ ! -e /sys/class/net/$i/tun_flags ] || {{ ip link set $i group {DEVICE_GROUP}; any=1; }}; done; "
+        f"[ -z $any ] || ip link delete group {DEVICE_GROUP}; rm -rf {where}"
     )
 
 

@@ -45,6 +45,15 @@ def is_ready(fd: int, events: int = READ_EVENTS) -> bool:
     return bool(poller.poll(0))
 
 
+def has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, although its parent may not have noticed."""
+    try:
+        state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
+
+
 class Pump:
     """Runs an experiment's rounds for those who wait."""
 
@@ -56,10 +65,12 @@ class Pump:
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach
+        self.require_ovs: Callable[[], None] = lambda: None  # starts the net's Open vSwitch
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
         self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # by descriptor
         self._halted: Exception | None = None
+        self._processes: dict[int, Callable[[], None]] = {}  # by pid
         self._alarms: list[tuple[int, int, Callable[[], int | None]]] = []
         self._alarm_count = 0
         self._rounds = 64  # in one call: as many as take about a tenth of a second
@@ -160,6 +171,20 @@ class Pump:
             reason, self._halted = self._halted, None
             raise reason
 
+    def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
+        """Call a function if a process ends while rounds are run."""
+
+        def check() -> None:
+            if has_ended(pid):
+                self.unwatch_process(pid)
+                ended()
+
+        self._processes[pid] = check
+
+    def unwatch_process(self, pid: int) -> None:
+        """Do not mind any longer whether a process ends."""
+        self._processes.pop(pid, None)
+
     def overheard(self, node: str, source: str, data: bytes) -> None:
         """Tell those who listen what a process has written, when the orchestrator reads it."""
         for listener in tuple(self.output_listeners):
@@ -198,7 +223,7 @@ class Pump:
 
     def _ring(self) -> None:
         """Call what is due."""
-        for tick in self.tick_listeners:
+        for tick in (*self.tick_listeners, *self._processes.values()):
             tick()
         while self._alarms and self._alarms[0][0] <= self.now:
             _time, number, alarm = heapq.heappop(self._alarms)

@@ -1,4 +1,4 @@
-"""Open vSwitch switches on the net's own Open vSwitch, in virtual time."""
+"""Switches in virtual time: Open vSwitch, Linux bridges, and any other Mininet switch that is a process."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
 from mininet.node import OVSBridge, OVSSwitch
+from mininet.nodelib import LinuxBridge
 from mininet.util import errRun, quietRun
 
 from mininet_kronos.errors import ParameterError, SwitchError
-from mininet_kronos.node import KronosNodeMixin, require_pump
+from mininet_kronos.link import keep_quiet
+from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
+from mininet_kronos.ovs import PrivateOVS
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
 
-PROCESS = "ovs"  # the logical process of Open vSwitch; all switches share it
+PROCESS = "ovs"  # the logical process that all instant Open vSwitch switches share
 
 
 def checked_run(command: str, **params: Any) -> None:
@@ -28,45 +31,131 @@ def checked_run(command: str, **params: Any) -> None:
         raise SwitchError(f"Open vSwitch refused the switches: {lines[-1]}")
 
 
-def endpoint(controller: Any, process: str, *, first: bool = False) -> Any:
-    """Return what stands for a controller in Switch.start(), for the switches of a logical process."""
-    return controller.endpoint(process, first=first) if hasattr(controller, "endpoint") else controller
+class KronosSwitchMixin(KronosNodeMixin):
+    """Puts a Mininet switch, and the processes that it starts, into a logical process of its own.
 
-
-class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
-    """OVSSwitch with the userspace datapath, in the net's own Open vSwitch.
-
-    Its shell is in the logical process of Open vSwitch, so that ovs-ofctl and the like work while the
-    network is frozen: they take no virtual time.
+    Goes before a Mininet switch class: `class MySwitch(KronosSwitchMixin, IVSSwitch)`. A class that starts
+    its processes itself finds its controllers by endpoints().
     """
 
     def __init__(
-        self, name: str, *args: Any, kronos: Pump | None = None, datapath: str = "user", **params: Any
+        self,
+        name: str,
+        *args: Any,
+        pace: str = "instant",
+        cpu_speed: float = 1.0,
+        counter: str = "auto",
+        kronos: Pump | None = None,
+        **params: Any,
     ) -> None:
-        """Parameters: as for OVSSwitch; the datapath is always 'user'."""
+        """Make the switch.
+
+        pace: 'instant' (answers in zero virtual time), 'dilated' (its computation takes time), or 'realtime'
+            (outside virtual time, for debugging)
+        cpu_speed, counter: if dilated, as for KronosHost
+        other parameters: as for the Mininet class.
+        """
+        kronos = require_pump(self, name, kronos)
+        traced = add_process(name, kronos, pace=pace, cpu_speed=cpu_speed, counter=counter)
+        self.socketDirectory = kronos.directory  # for what comes from other network namespaces
+        super().__init__(name, *args, kronos=kronos, process=name, traced=traced, **params)
+
+    def start(self, controllers: Iterable[Any]) -> None:
+        """Start the switch, with these controllers."""
+        super().start(self.endpoints(controllers))  # type: ignore[misc]
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """Stop the switch; nothing is left to do once the network has been stopped."""
+        if self.shell and not self.kronos.stopped:
+            super().stop(deleteIntfs)  # type: ignore[misc]
+
+    def endProcesses(self) -> None:
+        """End the switch's shell, and every task of its logical process if it has one of its own."""
+        if self.traced and self.kronos_process == self.name:
+            self.kronos.experiment.kill_host(self.name)
+        else:
+            super().endProcesses()
+
+    def endpoints(self, controllers: Iterable[Any]) -> list[Any]:
+        """Return what stands for the controllers in Switch.start(): where this switch finds them."""
+        return [
+            controller.endpoint(self) if hasattr(controller, "endpoint") else controller
+            for controller in controllers
+        ]
+
+
+class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
+    """OVSSwitch with the userspace datapath.
+
+    Instant switches share one Open vSwitch of the net's. Their shells are in its logical process, so that
+    ovs-ofctl and the like work while the network is frozen: they take no virtual time. Other switches have an
+    Open vSwitch and a network namespace each.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *args: Any,
+        pace: str = "instant",
+        cpu_speed: float = 1.0,
+        counter: str = "auto",
+        kronos: Pump | None = None,
+        datapath: str = "user",
+        **params: Any,
+    ) -> None:
+        """Make the switch.
+
+        pace, cpu_speed, counter: as for KronosSwitchMixin
+        other parameters: as for OVSSwitch; the datapath is always 'user'.
+        """
         kronos = require_pump(self, name, kronos)
         if datapath != "user":
             raise ParameterError(
                 f"{name}: the {datapath} datapath is outside virtual time; leave datapath out (it is 'user')"
             )
+        self.ovs: PrivateOVS | None = None  # of its own
         self.controllerCount = 0
-        super().__init__(name, *args, kronos=kronos, process=PROCESS, datapath=datapath, **params)
-
-    def start(self, controllers: Iterable[Any]) -> None:
-        """Start the switch, with these controllers."""
-        found = [endpoint(controller, PROCESS, first=True) for controller in controllers]
-        self.controllerCount = len(found)
-        super().start(found)
+        self.controlIntf = None  # Mininet's Switch gives none to one in a namespace
+        params = {**params, "kronos": kronos, "datapath": datapath}
+        if pace == "instant":
+            kronos.require_ovs()
+            KronosNodeMixin.__init__(self, name, *args, process=PROCESS, **params)
+        else:
+            params = {**params, "pace": pace, "cpu_speed": cpu_speed, "counter": counter}
+            super().__init__(name, *args, **{**params, "inNamespace": True, "batch": False})
 
     @classmethod
     def setup(cls) -> None:
         """Find out the version; no database needs to run yet."""
         cls.OVSVersion = re.findall(r"\d+\.\d+", quietRun("ovs-vsctl --version"))[0]
 
+    def start(self, controllers: Iterable[Any]) -> None:
+        """Start the switch, with these controllers."""
+        alone = self.inNamespace
+        if alone:
+            self._startOVS()
+        found = self.endpoints(controllers)
+        self.controllerCount = len(found)
+        self.inNamespace = False  # which OVSSwitch refuses, for the kernel datapath's sake
+        try:
+            super().start(found)
+        finally:
+            self.inNamespace = alone
+
+    def _startOVS(self) -> None:
+        """Start an Open vSwitch in this switch's namespace and logical process."""
+        self.ovs = PrivateOVS(self.tracer(), namespace=self.pid)
+        self.ovs.start()
+        self.socketDirectory = Path(self.ovs.env["OVS_RUNDIR"])  # OVS connects to no other sockets
+        self.kronos.experiment.on_abort(self.ovs.cleanup_command)
+        report_end(self.kronos, f"{self.name}: ovs-vswitchd", self.ovs.pid, self.ovs.last_words)
+        self.cmd("ip link set lo up; export", *(f"{name}={value}" for name, value in self.ovs.env.items()))
+
     @classmethod
     def batchStartup(cls, switches: Iterable[Any], run: Callable[..., Any] = checked_run) -> Any:
-        """Start many switches at once."""
-        return super().batchStartup(switches, run=run)
+        """Start many switches at once: those that have left it to this."""
+        waiting = [switch for switch in switches if switch.commands]
+        return super().batchStartup(waiting, run=run) if waiting else switches
 
     @classmethod
     def batchShutdown(cls, switches: Iterable[Any], run: Callable[..., Any] = errRun) -> Any:
@@ -77,20 +166,69 @@ class KronosOVSSwitch(KronosNodeMixin, OVSSwitch):  # type: ignore[misc]
 
     def connected(self) -> bool:
         """Tell whether all controllers are connected: the log says so at once, the database after 5 s."""
-        log = Path(os.environ["OVS_LOGDIR"], "ovs-vswitchd.log").read_text(errors="replace")
+        if self.failMode == "standalone":
+            return True
+        directory = self.ovs.directory if self.ovs else os.environ["OVS_LOGDIR"]
+        log = Path(str(directory), "ovs-vswitchd.log").read_text(errors="replace")
         states = dict(re.findall(rf"\|rconn\|\w+\|{re.escape(self.name)}<->(\S+): (.*)", log))
-        connected = sum(state == "connected" for state in states.values())
-        return bool(connected >= self.controllerCount or self.failMode == "standalone")
+        return bool(sum(state == "connected" for state in states.values()) >= self.controllerCount)
 
-    def stop(self, deleteIntfs: bool = True) -> None:
-        """Stop this switch."""
-        if self.shell and not self.kronos.stopped:
-            super().stop(deleteIntfs)
+    def terminate(self) -> None:
+        """End the switch's shell, and its own Open vSwitch if it has one."""
+        super().terminate()
+        if self.ovs:
+            self.ovs.stop()
 
 
 class KronosOVSBridge(KronosOVSSwitch, OVSBridge):  # type: ignore[misc]
     """A KronosOVSSwitch that switches by itself, with no controller."""
 
     def __init__(self, name: str, *args: Any, **params: Any) -> None:
-        """Parameters: as for OVSBridge (stp)."""
+        """Parameters: as for KronosOVSSwitch and OVSBridge (stp)."""
         super().__init__(name, *args, **{**params, "failMode": "standalone"})
+
+    def connected(self) -> bool:
+        """Tell whether it forwards. Its spanning tree takes virtual time: before the freeze nobody waits."""
+        return bool(OVSBridge.connected(self)) if self.kronos.frozen else True
+
+
+class KronosLinuxBridge(KronosSwitchMixin, LinuxBridge):  # type: ignore[misc]
+    """LinuxBridge in virtual time: the kernel forwards, at once.
+
+    Timers of the kernel's (those of its spanning tree, the ageing of addresses) run in real time.
+    """
+
+    @classmethod
+    def setup(cls) -> None:
+        """Need nothing: the bridge is made by iproute2."""
+
+    def start(self, _controllers: Iterable[Any]) -> None:
+        """Make the bridge."""
+        options = f"stp_state {int(self.stp)} priority {self.prio} mcast_snooping 0"
+        commands = [f"ip link add {self} type bridge {options}"]
+        commands += [
+            f"ip link set {intf} master {self}" for intf in self.intfList() if self.name in intf.name
+        ]
+        self._checked(f"ip link show {self} >/dev/null 2>&1 && ip link del {self}; " + " && ".join(commands))
+        keep_quiet(self.name)
+        self._checked(f"ip link set {self} up")
+
+    def _checked(self, command: str) -> None:
+        said = self.cmd(command).strip()
+        if said:
+            raise SwitchError(f"{self}: the kernel refuses the bridge: {said.splitlines()[-1]}")
+
+    def connected(self) -> bool:
+        """Tell whether it forwards; its spanning tree needs some 30 s of real time."""
+        ports = self.observe("bridge", "link", "show") if self.stp else ""
+        return not re.search(rf"master {re.escape(self.name)} state (listening|learning)", ports)
+
+    def stop(self, deleteIntfs: bool = True) -> None:
+        """Remove the bridge."""
+        self.observe("ip", "link", "del", self.name)
+        if self.shell and not self.kronos.stopped:
+            super(LinuxBridge, self).stop(deleteIntfs)
+
+    def dpctl(self, *args: Any) -> str:
+        """Run iproute2's bridge command."""
+        return str(self.cmd("bridge", *args))

@@ -1,5 +1,7 @@
 """Controllers in virtual time: what their messages take, several of them."""
 
+import re
+
 import pytest
 
 from mininet_kronos import KronosRyu
@@ -52,3 +54,84 @@ def test_without_a_delay_the_first_ping_takes_no_longer(make_net):
 def test_a_wrong_control_delay_is_refused(make_net, bad):
     with pytest.raises(ParameterError, match="c0: control_delay"):
         make_net(Pair(), controller=controller_with(control_delay=bad))
+
+
+# Several
+
+
+def test_another_controller_takes_over(make_net, capfd, caplog):
+    net = make_net(
+        Pair(hosts=6, delay="5ms", bw=None, host=FREE), start=False, controller=None, autoStaticArp=True
+    )
+    for number in 1, 2:
+        net.addController(f"c{number}", KronosRyu, control_delay="1ms")
+    net.start()
+    assert [controller.port for controller in net.controllers] == [6653, 6654]
+    h = net.hosts
+    result, text = ping(h[0], h[1], 3)
+    assert result.replies[3] == 20.0, text
+    capfd.readouterr()
+    caplog.clear()
+    net["c1"].stop()
+    net.run("1s")
+    assert capfd.readouterr().err == caplog.text == ""
+    for source, target in (h[2], h[3]), (h[4], h[5]):
+        result, text = ping(source, target, 3)
+        assert result.received == 3, text
+        assert result.replies == {1: 24.0, 2: 22.0, 3: 20.0}, text
+
+
+# What goes wrong
+
+BROKEN = """
+import os, time
+from ryu.base import app_manager
+from ryu.controller import ofp_event
+from ryu.controller.handler import CONFIG_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
+from ryu.ofproto import ofproto_v1_3
+from mininet_kronos.apps import learning_switch
+
+class Broken(learning_switch.LearningSwitch):
+    @set_ev_cls(ofp_event.EventOFPPacketIn, MAIN_DISPATCHER)
+    def frame_arrived(self, event):
+        {handler}
+"""
+CRASH = "print('I am lost', flush=True); os._exit(3)"
+HANG = "while True: pass"
+FLOOD = """
+        datapath, parser = event.msg.datapath, event.msg.datapath.ofproto_parser
+        out = parser.OFPActionOutput(datapath.ofproto.OFPP_TABLE)
+        datapath.send_msg(parser.OFPPacketOut(datapath=datapath, buffer_id=datapath.ofproto.OFP_NO_BUFFER,
+            in_port=event.msg.match["in_port"], actions=[out], data=event.msg.data))
+"""
+
+
+@pytest.mark.parametrize("delay", [None, "1ms"], ids=["at once", "with a delay"])
+@pytest.mark.parametrize(
+    ("handler", "line"),
+    [
+        (CRASH, r"\*\*\* c0: Ryu has ended, at 0\.\d+ s of virtual time; its last words: I am lost"),
+        (
+            HANG,
+            r"kronos: c0 has computed for \d+ ms in no virtual time, and may never stop: its clock goes on",
+        ),
+        (FLOOD, r"kronos: (c0|ovs) has computed for \d+ ms in no virtual time, .*|"),
+    ],
+    ids=["crash", "hang", "flood"],
+)
+def test_a_broken_controller_is_one_line_and_time_goes_on(
+    make_net, tmp_path, capfd, caplog, handler, line, delay
+):
+    app = tmp_path / "broken.py"
+    app.write_text(BROKEN.format(handler=handler))
+    net = make_net(
+        Pair(delay="5ms", bw=None, host=FREE), controller=controller_with(apps=str(app), control_delay=delay)
+    )
+    capfd.readouterr()
+    caplog.clear()
+    net["h1"].sendCmd(f"ping -c 3 -W 1 {net['h2'].IP()}")
+    net.run("2s")
+    assert net.now >= 2_000_000_000
+    said = [*capfd.readouterr().err.splitlines(), *(message.rstrip("\n") for message in caplog.messages)]
+    assert len(said) <= 2 and all(re.fullmatch(line, one) for one in said), said
+    assert said or handler is FLOOD

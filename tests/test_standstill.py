@@ -93,4 +93,4 @@ def test_a_freeze_that_waits_for_tracers(run_python):
 def test_an_instant_process_that_spins(run_python):
     done = run_python(PREAMBLE + SPINS)
     assert done.out == "rounds 10\n"
-    assert "s1 has computed for 250 ms in no virtual time" in done.one_line()
+    assert "s1 has computed for 2000 ms in no virtual time" in done.one_line()

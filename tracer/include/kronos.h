@@ -37,6 +37,7 @@ enum kronos_counter {
 enum kronos_pace {
 	KRONOS_PACE_DILATED = 0, /* its clock moves with the work it does */
 	KRONOS_PACE_INSTANT = 1, /* it answers in zero virtual time */
+	KRONOS_PACE_REALTIME = 2, /* not dilated; virtual time does not skip over what it does */
 };
 
 struct kronos;

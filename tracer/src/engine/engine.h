@@ -547,6 +547,7 @@ struct engine {
 	int64_t window_end;
 	int64_t origin;	 /* the clock at the freeze */
 	bool live;	 /* virtual time follows real time */
+	bool undilated;	 /* some host is in real time */
 	int64_t live_base;
 	uint64_t live_tsc;
 	int64_t realtime, boottime, tai; /* offsets to CLOCK_MONOTONIC */

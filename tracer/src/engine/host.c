@@ -11,6 +11,9 @@
 
 #include "engine.h"
 
+/* An Open vSwitch with many switches takes seconds to close its sockets. */
+#define KILL_MS 10000
+
 /* One turn while virtual time follows real time. */
 #define LIVE_QUANTUM (2 * NSEC_PER_MSEC)
 
@@ -67,11 +70,13 @@ struct host *host_add(const struct kronos_host_config *config)
 		host->mult = (uint64_t)((double)engine.ns_per_tsc /
 					config->cpu_speed);
 	host->lookahead = INT64_MAX;
+	if (host->pace == KRONOS_PACE_REALTIME)
+		engine.undilated = true;
 	TAILQ_INIT(&host->ready);
 	LIST_INIT(&host->tasks);
 	/* Frames of a host whose clock moves inside a slice are stamped by the
 	 * watchdog; an instant one's are read when its slice is over. */
-	host->tap_epoll = host_is_instant(host) && !host->remote ?
+	host->tap_epoll = host->pace != KRONOS_PACE_DILATED && !host->remote ?
 				  epoll_create1(EPOLL_CLOEXEC) : -1;
 	if (host->tap_epoll >= 0)
 		epoll_ctl(engine.tap_epoll, EPOLL_CTL_ADD, host->tap_epoll,
@@ -167,6 +172,15 @@ static int64_t slice_limit(const struct task *task, int64_t limit)
 	return left < limit - now ? now + left : limit;
 }
 
+/* One that computes in no virtual time, and has let its clock go on, still does. */
+static void repay(struct host *host, int64_t until)
+{
+	int64_t burst = host->burst;
+
+	host_advance(host, host->ahead < until ? host->ahead : until);
+	host->burst = burst;
+}
+
 static void run_live(struct host *host)
 {
 	struct task *task;
@@ -188,7 +202,7 @@ void host_run(struct host *host, int64_t until)
 		return;
 	}
 	if (host->ahead > host_now(host))
-		host_advance(host, host->ahead < until ? host->ahead : until);
+		repay(host, until);
 	if (TAILQ_EMPTY(&host->ready) && heap_time(&host->events) < until)
 		host_advance(host, heap_time(&host->events));
 	for (;;) {
@@ -218,7 +232,7 @@ void host_kill(struct host *host)
 	int tries = 0;
 
 	/* New children may appear between two looks. */
-	while (host->task_count && tries++ < 2000) {
+	while (host->task_count && tries++ < KILL_MS) {
 		task_for_each(kill_task, host);
 		nanosleep(&nap, NULL);
 		task_drain();

@@ -376,6 +376,9 @@ static void conduct(void)
 			return;
 		}
 		conductor->end = conductor->now + conductor->timestep;
+		/* Who is not dilated is heard although others have work. */
+		if (engine.undilated && look_outside())
+			publish();
 		if (next_of_all() < conductor->end) {
 			conductor->tcp_asked = false;
 			open_turn(PHASE_WINDOW, acts_in_window);
@@ -387,7 +390,7 @@ static void conduct(void)
 			continue;
 		}
 		next = next_of_all();
-		if (next == HEAP_NEVER && wake_fd >= 0) {
+		if (next == HEAP_NEVER && wake_fd >= 0 && !engine.undilated) {
 			begin_wait(-1);
 			return;
 		}
@@ -395,6 +398,10 @@ static void conduct(void)
 		if (next != HEAP_NEVER &&
 		    (next - conductor->now) / conductor->timestep < idle)
 			idle = (next - conductor->now) / conductor->timestep;
+		if (engine.undilated) {
+			begin_wait(idle * conductor->timestep);
+			return;
+		}
 		if (!conductor->tcp_asked && any_tcp(false)) {
 			conductor->tcp_asked = true;
 			open_turn(PHASE_TCP, has_tcp);
