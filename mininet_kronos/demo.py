@@ -99,7 +99,17 @@ def virtual_time() -> Figures:
 
 
 def real_time(netem: bool) -> Figures:
-    """Measure in plain Mininet, with an Open vSwitch of our own since the system's may not run."""
+    """Measure in plain Mininet."""
+    with plain_mininet(make_topo(), netem) as net:
+        return measure(net)
+
+
+@contextlib.contextmanager
+def plain_mininet(topo: Any, netem: bool) -> Iterator[Any]:
+    """Run a plain Mininet with our learning switch, and an Open vSwitch of its own: the system's may not run.
+
+    netem: whether links have their delay, which needs it.
+    """
     from mininet.link import TCLink
     from mininet.log import setLogLevel
     from mininet.net import Mininet
@@ -129,12 +139,12 @@ def real_time(netem: bool) -> Figures:
         try:
             with environment(ovs.env):
                 net = Mininet(
-                    topo=make_topo(), build=False, controller=Ryu, switch=user_switch(OVSSwitch), link=Link
+                    topo=topo, build=False, controller=Ryu, switch=user_switch(OVSSwitch), link=Link
                 )
                 try:
                     net.start()
                     net.waitConnected(timeout=60)
-                    return measure(net)
+                    yield net
                 finally:
                     net.stop()
         finally:

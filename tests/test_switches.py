@@ -257,3 +257,74 @@ def test_a_refused_bridge_is_one_line(make_net):
 def test_a_wrong_pace_is_refused(make_net):
     with pytest.raises(Exception, match="s1: pace 'slow' is unknown"):
         make_net(free_pair(), switch=with_params(KronosOVSSwitch, pace="slow"))
+
+
+# Many frames in a round
+
+
+@pytest.mark.parametrize("timestep", ["1ms", "10ms"])
+def test_frames_of_a_round_leave_a_switch_when_they_came(make_net, timestep):
+    """Many flows at once, which the switch gets in one go, and equal frames: each comes at its own time."""
+    net = make_net(Star(), switch=KronosOVSBridge, controller=None, autoStaticArp=True, timestep=timestep)
+    sink, senders = net["h1"], net.hosts[1:]
+    for sender in senders:
+        warm_up(sender, sink)
+    receiver = sink.popen([sys.executable, "-c", RECEIVE, str(4 * 20)])
+    net.run("20ms")
+    begin = net.now
+    for number, sender in enumerate(senders):
+        sender.popen([sys.executable, "-c", SEND, sink.IP(), str(number)])
+    arrivals: dict[str, list[int]] = {}
+    for line in receiver.communicate()[0].decode().splitlines():
+        source, time = line.split()
+        arrivals.setdefault(source, []).append(int(time))
+    gaps = [b - a for times in arrivals.values() for a, b in zip(times, times[1:])]
+    assert len(gaps) == 4 * 19
+    assert all(abs(gap - 170_000) < 10 for gap in gaps), (gaps, begin)  # a sleep's float has its own rounding
+
+
+@pytest.mark.parametrize("delay", [None, "3ms"], ids=["at once", "with a delay"])
+def test_a_first_ping_takes_its_time_between_other_frames(make_net, delay):
+    """A stream keeps the switch busy; a new pair's packet-ins are not held up by it."""
+    net = make_net(Star(), controller=with_params(KronosRyu, control_delay=delay), autoStaticArp=True)
+    hosts = net.hosts
+    warm_up(hosts[1], hosts[0])
+    stream = hosts[1].popen([sys.executable, "-c", STREAM, hosts[0].IP()])
+    net.run("50ms")
+    result, text = ping(hosts[2], hosts[3], 3)
+    away = 3.0 if delay else 0.0
+    assert result.replies == {1: 12.0 + 4 * away, 2: 12.0 + 2 * away, 3: 12.0}, text
+    stream.kill()
+
+
+class Star(Topo):
+    """Five hosts at a switch, 3 ms away each."""
+
+    def build(self):
+        for i in range(1, 6):
+            self.addLink(self.addHost(f"h{i}", **FREE), self.addSwitch("s1") if i == 1 else "s1", delay="3ms")
+
+
+RECEIVE = """
+import socket, sys, time
+listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+listener.bind(("", 5001))
+for _ in range(int(sys.argv[1])):
+    _data, address = listener.recvfrom(100)
+    print(address[0], time.monotonic_ns())
+"""
+SEND = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+due = time.monotonic_ns() // 50_000_000 * 50_000_000 + 100_000_000 + 1000 * int(sys.argv[2])
+for number in range(20):
+    time.sleep((due + number * 170_000 - time.monotonic_ns()) / 1e9)
+    sender.sendto(b"the same", (sys.argv[1], 5001))
+"""
+STREAM = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    sender.sendto(b"the same", (sys.argv[1], 5001))
+    time.sleep(0.00013)
+"""

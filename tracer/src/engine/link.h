@@ -28,6 +28,8 @@ struct port {
 	char name[16];
 	int fd;	 /* -1: removed, or another worker's */
 	struct capture *capture; /* NULL: none */
+	uint64_t batch;	 /* number of the last one that has left by it */
+	int batch_next;	 /* where in it the next is looked for */
 };
 
 struct frame {
@@ -139,6 +141,8 @@ void netem_corrupt(struct direction *direction, struct frame *frame);
 int64_t netem_arrival(struct direction *direction, int64_t departs);
 
 bool packet_is_tcp(const struct frame *frame);
+/* A number for all that a switch may decide by: addresses, protocol, ports. */
+uint64_t packet_flow(const struct frame *frame);
 /* Congestion experienced; false if its sender does not understand that. */
 bool packet_mark_ce(struct frame *frame);
 

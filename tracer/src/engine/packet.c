@@ -15,6 +15,9 @@
 #define IPV4_CHECKSUM 10
 #define IPV6_HEADER 40
 #define IPV6_PROTOCOL 6
+#define IPV4_ADDRESSES 12
+#define IPV6_ADDRESSES 8
+#define PORTS 4 /* bytes, of TCP and UDP; of ICMP: type, code, checksum */
 #define PROTOCOL_TCP 6
 #define ECN_MASK 3 /* not capable: 0; congestion experienced: all bits */
 
@@ -50,6 +53,40 @@ bool packet_is_tcp(const struct frame *frame)
 	return at && frame->data[at + (type == TYPE_IPV4 ? IPV4_PROTOCOL :
 							   IPV6_PROTOCOL)] ==
 			     PROTOCOL_TCP;
+}
+
+static uint64_t hash(uint64_t sum, const uint8_t *data, size_t size) /* FNV-1a */
+{
+	for (size_t i = 0; i < size; i++)
+		sum = (sum ^ data[i]) * 0x100000001b3;
+	return sum;
+}
+
+uint64_t packet_flow(const struct frame *frame)
+{
+	uint16_t type;
+	size_t at = find_header(frame, &type), end;
+	uint64_t sum = hash(0xcbf29ce484222325, frame->data,
+			    at	     ? at :
+			    frame->size < ETH_HEADER ? frame->size :
+						       ETH_HEADER);
+	uint8_t protocol;
+
+	if (!at)
+		return sum;
+	if (type == TYPE_IPV4) {
+		protocol = frame->data[at + IPV4_PROTOCOL];
+		end = at + (size_t)(frame->data[at] & 15) * 4;
+		sum = hash(sum, frame->data + at + IPV4_ADDRESSES, 8);
+	} else {
+		protocol = frame->data[at + IPV6_PROTOCOL];
+		end = at + IPV6_HEADER;
+		sum = hash(sum, frame->data + at + IPV6_ADDRESSES, 32);
+	}
+	sum = hash(sum, &protocol, 1);
+	if (frame->size >= end + PORTS)
+		sum = hash(sum, frame->data + end, PORTS);
+	return sum;
 }
 
 static void mark_ipv4(uint8_t *header)
