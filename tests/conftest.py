@@ -391,6 +391,16 @@ class Pair(Topo):
             self.addLink(self.addHost(f"h{i}", **(host or {})), switch, bw=bw, delay=delay, **link)
 
 
+class Ring(Topo):
+    """n switches in a ring, with a host each."""
+
+    def build(self, n, host=None, delay="1ms", trunk="3ms"):
+        switches = [self.addSwitch(f"s{i}") for i in range(1, n + 1)]
+        for i, switch in enumerate(switches):
+            self.addLink(switch, switches[i - 1], delay=trunk)
+            self.addLink(self.addHost(f"h{i + 1}", **(host or {})), switch, delay=delay)
+
+
 class TwoSwitches(Topo):
     """n hosts -- s1 -- s2 -- n hosts."""
 

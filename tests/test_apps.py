@@ -2,23 +2,11 @@
 
 import re
 
-from mininet.topo import Topo
-
 from mininet_kronos import KronosRyu
-from tests.conftest import Pair, parse_iperf_udp, ping, warm_up
+from tests.conftest import Pair, Ring, parse_iperf_udp, ping, warm_up
 
 FREE = {"counter": "free"}
 APPS = "mininet_kronos.apps."
-
-
-class Ring(Topo):
-    """Four switches in a ring, with a host each."""
-
-    def build(self):
-        switches = [self.addSwitch(f"s{i}") for i in range(1, 5)]
-        for i, switch in enumerate(switches):
-            self.addLink(switch, switches[i - 1], delay="3ms")
-            self.addLink(self.addHost(f"h{i + 1}", **FREE), switch, delay="1ms")
 
 
 def ryu(*apps, **preset):
@@ -45,7 +33,7 @@ def failure(net, one, other):
 def test_a_failed_link_is_gone_round_in_the_same_time_in_ten_runs(make_net):
     seen = []
     for _ in range(5):
-        net = make_net(Ring(), controller=ryu("routing", control_delay="2ms"), seed=1)
+        net = make_net(Ring(4, host=FREE), controller=ryu("routing", control_delay="2ms"), seed=1)
         net.run("3s")
         assert net.pingAll() == 0
         for _ in range(2):
@@ -58,7 +46,7 @@ def test_a_failed_link_is_gone_round_in_the_same_time_in_ten_runs(make_net):
 
 
 def test_all_pairs_reach_each_other_by_shortest_paths(make_net):
-    net = make_net(Ring(), controller=ryu("routing"), autoStaticArp=True)
+    net = make_net(Ring(4, host=FREE), controller=ryu("routing"), autoStaticArp=True)
     net.run("2s")
     assert net.pingAll() == 0
     for far, expected in ("h2", 10.0), ("h3", 16.0), ("h4", 10.0):
@@ -70,7 +58,7 @@ def test_all_pairs_reach_each_other_by_shortest_paths(make_net):
 
 def test_discovery_goes_on_for_hours(make_net):
     """Ryu's own stops for good when all ports are due at once, as they are after the freeze's jump."""
-    net = make_net(Ring(), controller=ryu("routing"), epoch=0)
+    net = make_net(Ring(4, host=FREE), controller=ryu("routing"), epoch=0)
     for seconds in (1, 10, 100):
         net.run(seconds)
         net.configLinkStatus("s1", "s2", "down")

@@ -16,22 +16,12 @@ from mininet_kronos import (
     KronosRyu,
     KronosSwitchMixin,
 )
-from tests.conftest import Pair, parse_iperf_udp, ping, warm_up
+from tests.conftest import Pair, Ring, parse_iperf_udp, ping, warm_up
 
 FREE = {"counter": "free"}
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 PROGRAM = Path(__file__).parent / "programs" / "user_switch.py"
-
-
-class Triangle(Topo):
-    """Three switches, each connected to the two others, with a host each."""
-
-    def build(self):
-        switches = [self.addSwitch(f"s{i}") for i in range(1, 4)]
-        for i, switch in enumerate(switches):
-            self.addLink(switch, switches[i - 1], delay="3ms")
-            self.addLink(self.addHost(f"h{i + 1}", **FREE), switch, delay="1ms")
 
 
 def free_pair(**params):
@@ -191,7 +181,7 @@ def test_a_spanning_tree_converges_in_virtual_time(make_net, rapid):
     seen = []
     for _ in range(2):
         net = make_net(
-            Triangle(), switch=with_params(KronosOVSBridge, stp=not rapid), controller=None, seed=3
+            Ring(3, host=FREE), switch=with_params(KronosOVSBridge, stp=not rapid), controller=None, seed=3
         )
         if rapid:
             for switch in net.switches:
