@@ -33,10 +33,10 @@ from mininet_kronos.experiment import FIRST_CPU, Experiment
 from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name
 from mininet_kronos.link_model import link_params
 from mininet_kronos.machine import check_machine, check_ryu
-from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed, report_end
-from mininet_kronos.ovs import PrivateOVS
+from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
+from mininet_kronos.ovs import PrivateOVS, remove_interfaces
 from mininet_kronos.pump import MILLISECOND, Poller, Pump
-from mininet_kronos.switch import PROCESS, KronosOVSSwitch
+from mininet_kronos.switch import PROCESS, KronosOVSSwitch, report_trouble
 from mininet_kronos.units import format_duration, parse_count, parse_duration
 
 if TYPE_CHECKING:
@@ -251,11 +251,17 @@ class KronosNet(Mininet):  # type: ignore[misc]
         KronosNet._live = None
         try:
             self._sum_up(status)
+            self._remove_interfaces()
             self.experiment.stop()
             super().stop()
         finally:
             self._stopOVS()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
+
+    def _remove_interfaces(self) -> None:
+        """Remove what links have outside of hosts; one by one, as the engine's end would, takes seconds."""
+        ends = [intf for link in self.links for intf in (link.intf1, link.intf2) if intf]
+        remove_interfaces(intf.name for intf in ends if not intf.node.inNamespace)
 
     def _sum_up(self, status: str) -> None:
         for follower in self._followers:
@@ -350,7 +356,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         self.experiment.on_abort(self.ovs.cleanup_command)
         self._environment = {name: os.environ.get(name) for name in self.ovs.env}
         os.environ.update(self.ovs.env)
-        report_end(self.pump, "the switches' ovs-vswitchd", self.ovs.pid, self.ovs.last_words)
+        report_trouble(self.pump, "the switches'", self.ovs)
 
     def _stopOVS(self) -> None:
         for name, value in self._environment.items():

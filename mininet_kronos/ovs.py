@@ -10,13 +10,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shlex
 import shutil
 import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mininet_kronos.errors import MissingProgramError, SwitchError
@@ -27,7 +28,7 @@ SCHEMA_DIRECTORIES = (
     os.environ.get("OVS_PKGDATADIR", "/usr/share/openvswitch"),
     "/usr/local/share/openvswitch",
 )
-DEVICE_GROUP = 6653  # of devices that are about to be removed
+DEVICE_GROUP = 0x6B726F6E  # of devices that are about to be removed
 NAMESPACE_MARK = "namespace"  # in a run directory: the devices go with a namespace
 RUN_PREFIX = "ovs-"  # of a run directory: then the orchestrator's pid
 USERSPACE_DATAPATH = "ovs-netdev"  # its TAP device, one per network namespace
@@ -55,6 +56,7 @@ class PrivateOVS:
         """
         self.prefix = [*(["mnexec", "-a", str(namespace)] if namespace else []), *prefix]
         self.namespace = namespace
+        self._log_read = 0  # bytes of ovs-vswitchd's log
         self.directory: Path | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -115,6 +117,16 @@ class PrivateOVS:
         environment = {**os.environ, **self.env}
         while subprocess.run(catch_up, env=environment, capture_output=True, check=False).returncode:
             self._check("ovs-vswitchd", deadline)
+
+    def unanswered(self) -> list[tuple[str, str]]:
+        """Return switches, and their controllers that have stopped answering, since this was called last."""
+        if self.directory is None:
+            return []
+        with (self.directory / "ovs-vswitchd.log").open(errors="replace") as log:
+            log.seek(self._log_read)
+            said = log.read()
+            self._log_read = log.tell()
+        return re.findall(r"\|(\S+)<->(\S+): no response to inactivity probe", said)
 
     def stop(self) -> None:
         """End the daemons and remove the run directory. Does nothing the second time."""
@@ -220,6 +232,17 @@ def run_cleanup(directory: Path) -> None:
     )
     if done.returncode or done.stderr:
         raise SwitchError(f"cannot clean up after Open vSwitch: {last_line(done.stderr)}")
+
+
+def remove_interfaces(names: Iterable[str]) -> None:
+    """Remove interfaces of this network namespace, those that are there: many as fast as one."""
+    found = [name for name in names if Path("/sys/class/net", name).exists()]
+    if found:
+        marks = "".join(f"link set {name} group {DEVICE_GROUP}\n" for name in found)
+        subprocess.run(
+            ["ip", "-force", "-batch", "-"], input=marks, text=True, capture_output=True, check=False
+        )
+        subprocess.run(["ip", "link", "delete", "group", str(DEVICE_GROUP)], capture_output=True, check=False)
 
 
 def clean_left_behind() -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
+from mininet.log import error
 from mininet.node import OVSBridge, OVSSwitch
 from mininet.nodelib import LinuxBridge
 from mininet.util import errRun, quietRun
@@ -16,6 +17,7 @@ from mininet_kronos.errors import ParameterError, SwitchError
 from mininet_kronos.link import keep_quiet
 from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
 from mininet_kronos.ovs import PrivateOVS
+from mininet_kronos.units import SECOND
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
@@ -29,6 +31,23 @@ def checked_run(command: str, **params: Any) -> None:
     if status:
         lines = err.strip().splitlines() or [f"exit status {status}"]
         raise SwitchError(f"Open vSwitch refused the switches: {lines[-1]}")
+
+
+def report_trouble(kronos: Pump, title: str, ovs: PrivateOVS) -> None:
+    """Say so, in one line, if an Open vSwitch ends, or if a controller has stopped answering it."""
+    silent: set[str] = set()
+
+    def look() -> None:
+        for switch, controller in ovs.unanswered():
+            if controller not in silent:
+                silent.add(controller)
+                error(
+                    f"*** {switch}: its controller at {controller} does not answer, at "
+                    f"{kronos.now / SECOND:.3f} s of virtual time; it hangs, or is too slow\n"
+                )
+
+    kronos.tick_listeners.append(look)
+    report_end(kronos, f"{title} ovs-vswitchd", ovs.pid, ovs.last_words)
 
 
 class KronosSwitchMixin(KronosNodeMixin):
@@ -148,7 +167,7 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
         self.ovs.start()
         self.socketDirectory = Path(self.ovs.env["OVS_RUNDIR"])  # OVS connects to no other sockets
         self.kronos.experiment.on_abort(self.ovs.cleanup_command)
-        report_end(self.kronos, f"{self.name}: ovs-vswitchd", self.ovs.pid, self.ovs.last_words)
+        report_trouble(self.kronos, f"{self.name}:", self.ovs)
         self.cmd("ip link set lo up; export", *(f"{name}={value}" for name, value in self.ovs.env.items()))
 
     @classmethod

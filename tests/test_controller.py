@@ -135,3 +135,16 @@ def test_a_broken_controller_is_one_line_and_time_goes_on(
     said = [*capfd.readouterr().err.splitlines(), *(message.rstrip("\n") for message in caplog.messages)]
     assert len(said) <= 2 and all(re.fullmatch(line, one) for one in said), said
     assert said or handler is FLOOD
+
+
+def test_a_dilated_controller_that_hangs_is_one_line(make_net, tmp_path, caplog):
+    app = tmp_path / "broken.py"
+    app.write_text(BROKEN.format(handler=HANG))
+    net = make_net(
+        Pair(delay="5ms", bw=None, host=FREE), controller=controller_with(apps=str(app), pace="dilated")
+    )
+    caplog.clear()
+    net["h1"].sendCmd(f"ping -c 3 -W 1 {net['h2'].IP()}")
+    net.run("15s")
+    line = r"\*\*\* s1: its controller at tcp:127.0.0.1:6653 does not answer, at \d+\.\d+ s of virtual .*\n"
+    assert re.fullmatch(line, "".join(caplog.messages)), caplog.messages

@@ -42,8 +42,16 @@ def test_iperf_keeps_to_the_links_rate(run_script):
     assert float(rates[1]) == pytest.approx(9.56, rel=0.1)  # TCP's share of 10 Mbit/s
 
 
-def test_a_bridge_without_a_controller(run_script):
-    done = run_script(*KRONOS, "mn", "--switch", "ovsbr", "--controller", "none", "--test", "pingall")
+@pytest.mark.parametrize("switch", ["ovsbr", "lxbr", "ovsbr,pace=dilated,cpu_speed=2"])
+def test_a_bridge_without_a_controller(run_script, switch):
+    done = run_script(*KRONOS, "mn", "--switch", switch, "--controller", "none", "--test", "pingall")
+    assert done.status == 0, done
+    assert "(2/2 received)" in done.err + done.out
+
+
+def test_the_controllers_messages_take_time(run_script):
+    controller = "kronosryu,control_delay=2ms,pace=dilated"
+    done = run_script(*KRONOS, "mn", "--controller", controller, "--test", "pingall")
     assert done.status == 0, done
     assert "(2/2 received)" in done.err + done.out
 
