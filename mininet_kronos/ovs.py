@@ -126,7 +126,7 @@ class PrivateOVS:
             log.seek(self._log_read)
             said = log.read()
             self._log_read = log.tell()
-        return re.findall(r"\|(\S+)<->(\S+): no response to inactivity probe", said)
+        return re.findall(r"\|([^|\s]+)<->(\S+): no response to inactivity probe", said)
 
     def stop(self) -> None:
         """End the daemons and remove the run directory. Does nothing the second time."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from mininet.log import error
 from mininet.node import OVSBridge, OVSSwitch
 from mininet.nodelib import LinuxBridge
-from mininet.util import errRun, quietRun
+from mininet.util import errRun, macColonHex, quietRun
 
 from mininet_kronos.errors import ParameterError, SwitchError
 from mininet_kronos.link import keep_quiet
@@ -160,6 +160,11 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
             super().start(found)
         finally:
             self.inNamespace = alone
+
+    def bridgeOpts(self) -> str:
+        """Return OVS' options for the bridge; its address, and so its spanning tree, follow from its dpid."""
+        address = macColonHex(0x020000000000 | int(self.dpid, 16) & 0xFFFFFFFFFF)
+        return f"{super().bridgeOpts()} other-config:hwaddr={address}"
 
     def _startOVS(self) -> None:
         """Start an Open vSwitch in this switch's namespace and logical process."""
