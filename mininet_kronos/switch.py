@@ -199,6 +199,8 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
 
     def terminate(self) -> None:
         """End the switch's shell, and its own Open vSwitch if it has one."""
+        if self.ovs and self.ovs.processes:
+            self.kronos.unwatch_process(self.ovs.pid)
         super().terminate()
         if self.ovs:
             self.ovs.stop()

@@ -255,7 +255,9 @@ def test_a_wrong_pace_is_refused(make_net):
 @pytest.mark.parametrize("timestep", ["1ms", "10ms"])
 def test_frames_of_a_round_leave_a_switch_when_they_came(make_net, timestep):
     """Many flows at once, which the switch gets in one go, and equal frames: each comes at its own time."""
-    net = make_net(Star(), switch=KronosOVSBridge, controller=None, autoStaticArp=True, timestep=timestep)
+    net = make_net(
+        Star(), switch=KronosOVSBridge, controller=None, autoStaticArp=True, timestep=timestep, cpus=1
+    )
     sink, senders = net["h1"], net.hosts[1:]
     for sender in senders:
         warm_up(sender, sink)
