@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test-packages demo test lint bench vm-test clean
+.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ lint: setup ## check style and types, and compile the C parts with warnings as e
 	@$(VENV)/bin/ruff format --check $(PYTHON_SOURCES)
 	@$(VENV)/bin/mypy $(PYTHON_SOURCES)
 	@$(MAKE) --no-print-directory --silent -C tracer WERROR=1 BUILD=build/lint
+
+docs: setup ## build the documentation as a site, in build/site
+	@$(PYTHON) -m mkdocs --quiet build
 
 bench: setup ## measure: run every script in benchmarks/
 	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "bench: there is nothing in benchmarks/ yet" >&2; exit 1; }
