@@ -33,7 +33,7 @@
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
- *   tcp.c      the kernel's TCP timers, which stay in real time
+ *   tcp.h      the kernel's TCP timers, which stay in real time; pace.c
  *   inspect.c  where hosts and tasks stand, and who is waited for
  *   watch.c    descriptors that end a progress; frames for who watches a link
  */
@@ -137,6 +137,7 @@ struct host {
 	int64_t lookahead;	/* the least delay of the links to it */
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
+	bool tcp_active;	/* and since timeouts were last looked for */
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct tcp_space *tcp;	/* its network namespace, if it is its own */
 	bool relayed;		/* relays begin or end at it */
@@ -439,8 +440,15 @@ void tcp_watch(struct host *host, pid_t pid);
 void tcp_forget(struct host *host);
 /* A task of the host connects a socket of this family. */
 void tcp_connect(struct host *host, int family);
+/* The host sends or receives a TCP frame. */
+void tcp_note(struct host *host);
 /* Whether some host waits for a retransmission or a probe. */
 bool tcp_pending(void);
+/*
+ * Between windows: virtual time is `now`, and so many times slower than real
+ * time. Makes timeouts as much longer, and tells of those that came too early.
+ */
+void tcp_adapt(int64_t now, uint32_t slowness);
 
 /* ---- rounds (rounds.c) ------------------------------------------------- */
 
@@ -565,6 +573,7 @@ struct engine {
 	int listener;	 /* where tracers come from */
 	uint32_t tracers_expected, tracers_joined;
 	bool tcp_seen;	  /* by some host of this worker */
+	bool tcp_new;	  /* a host has become active */
 	uint32_t exiting; /* tasks on their way out */
 	uint32_t joining; /* seized, and not yet at their exec */
 

@@ -66,7 +66,7 @@ static bool memory_is_short(const struct port *port)
 static void note_tcp(struct host *host, const struct frame *frame)
 {
 	if (host->tcp && packet_is_tcp(frame))
-		host->tcp_seen = engine.tcp_seen = true;
+		tcp_note(host);
 }
 
 void frame_await(struct frame *frame, int64_t arrival)

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "pace.h"
 
 /* A worker that has to wait looks so long for its next turn before it sleeps. */
 #define SPIN (30 * NSEC_PER_USEC)
@@ -52,6 +53,8 @@ struct conductor {
 	uint64_t paced_tsc;  /* since then */
 	int64_t paced_max;   /* at most so far, in ns */
 	int64_t paced_carry; /* of a window that has begun to pass */
+	struct pace pace;
+	uint64_t opened_tsc; /* the window */
 	struct {
 		_Atomic uint32_t turn; /* number of the last window it is part of */
 		_Atomic int64_t incoming; /* earliest arrival from other workers */
@@ -122,10 +125,16 @@ int64_t rounds_live_now(void)
 	return engine.live_base + ns_since(engine.live_tsc);
 }
 
+/* How much virtual time the wait has let pass. */
+static int64_t paced_time(void)
+{
+	return ns_since(conductor->paced_tsc) / conductor->pace.slowness;
+}
+
 int64_t rounds_stamp(const struct host *host)
 {
 	if (conductor->paced && !engine.live)
-		return conductor->now + ns_since(conductor->paced_tsc);
+		return conductor->now + paced_time();
 	return host_now(host);
 }
 
@@ -304,6 +313,7 @@ static void open_turn(enum phase phase, bool (*takes_part)(uint32_t worker))
 	conductor->window = number;
 	conductor->running = count;
 	conductor->phase = phase;
+	conductor->opened_tsc = tsc_now();
 	for (uint32_t i = 0; i < engine.workers; i++) {
 		if (!part[i])
 			continue;
@@ -353,7 +363,7 @@ static void begin_wait(int64_t pace_ns)
 
 static void end_wait(void)
 {
-	int64_t passed = ns_since(conductor->paced_tsc) + conductor->paced_carry;
+	int64_t passed = paced_time() + conductor->paced_carry;
 
 	if (!conductor->paced)
 		return;
@@ -421,12 +431,15 @@ static void conduct(void)
 static void arrive(void)
 {
 	wire_flush();
+	tcp_adapt(engine.now, conductor->pace.slowness);
 	pthread_mutex_lock(&conductor->lock);
 	publish();
 	if (--conductor->running == 0) {
 		if (conductor->phase == PHASE_WINDOW) {
 			conductor->now = conductor->end;
 			conductor->done++;
+			pace_note(&conductor->pace, ns_since(conductor->opened_tsc),
+				  conductor->timestep);
 		}
 		engine.now = conductor->now;
 		conduct();
@@ -480,7 +493,7 @@ static int64_t wait_left(void)
 	if (!timekeeper)
 		return -1;
 	timekeeper = false;
-	left = conductor->paced_max - ns_since(conductor->paced_tsc);
+	left = (conductor->paced_max - paced_time()) * conductor->pace.slowness;
 	return left > 0 ? left : 0;
 }
 
@@ -525,6 +538,8 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->interrupted = conductor->tcp_asked = false;
 	conductor->stall_told = false;
 	conductor->running = engine.workers;
+	if (!conductor->pace.slowness)
+		conductor->pace.slowness = 1;
 	conductor->phase = PHASE_TCP; /* as if all were in one: each arrives */
 }
 

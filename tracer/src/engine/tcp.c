@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -20,31 +21,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <libmnl/libmnl.h>
-#include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
-#include "engine.h"
+#include "tcp.h"
 
-#define SETTING_MAX 32
+/* Real time between looks for timeouts, which take a while. */
+#define CHECK_EVERY (200 * NSEC_PER_MSEC)
+
 #define TIMER_RETRANSMIT 1
 #define TIMER_PROBE 4
 
 /* Of a host's namespace, and what they were before. */
 static const struct setting {
 	const char *path, *value;
-} settings[] = {
+} settings[SETTINGS] = {
 	{ "/proc/sys/net/ipv4/tcp_congestion_control", "reno" },
 	/* Round trips of earlier connections, in real time. */
 	{ "/proc/sys/net/ipv4/tcp_no_metrics_save", "1" },
-};
-
-#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
-
-struct tcp_space {
-	int netns;
-	struct mnl_socket *diag; /* asks for timers */
-	char before[SETTINGS][SETTING_MAX]; /* "": it was as it should be */
 };
 
 static int own_netns = -1;
@@ -107,9 +101,9 @@ static void leave(void)
 	engine_assert(!setns(own_netns, CLONE_NEWNET));
 }
 
-static struct mnl_socket *open_diag(void)
+static struct mnl_socket *open_socket(int family)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(family, SOCK_CLOEXEC);
 
 	if (socket && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
 		mnl_socket_close(socket);
@@ -118,23 +112,39 @@ static struct mnl_socket *open_diag(void)
 	return socket;
 }
 
+static void space_close(struct tcp_space *space)
+{
+	if (space->diag)
+		mnl_socket_close(space->diag);
+	if (space->route)
+		mnl_socket_close(space->route);
+	if (space->counters >= 0)
+		close(space->counters);
+	close(space->netns);
+	free(space);
+}
+
 static struct tcp_space *space_open(int netns)
 {
 	struct tcp_space *space;
-	struct mnl_socket *diag;
 
-	if (!enter(netns))
-		return NULL;
-	diag = open_diag();
-	if (!diag) {
-		leave();
+	if (!enter(netns)) {
+		close(netns);
 		return NULL;
 	}
 	space = xcalloc(sizeof(*space));
 	space->netns = netns;
-	space->diag = diag;
-	change_settings(space);
+	space->slowness = 1;
+	space->diag = open_socket(NETLINK_SOCK_DIAG);
+	space->route = open_socket(NETLINK_ROUTE);
+	tcp_flows_open(space);
+	if (space->diag && space->route)
+		change_settings(space);
 	leave();
+	if (!space->diag || !space->route) {
+		space_close(space);
+		return NULL;
+	}
 	return space;
 }
 
@@ -152,25 +162,33 @@ void tcp_watch(struct host *host, pid_t pid)
 	if (netns < 0)
 		return;
 	/* What the switches and the controller share is no host's own. */
-	if (!same_netns(netns))
-		host->tcp = space_open(netns);
-	if (!host->tcp)
+	if (same_netns(netns))
 		close(netns);
+	else
+		host->tcp = space_open(netns);
 }
 
 void tcp_forget(struct host *host)
 {
-	host->tcp_seen = host->tcp_local = false;
+	host->tcp_seen = host->tcp_active = host->tcp_local = false;
 	if (!host->tcp)
 		return;
+	if (host->tcp->slowness > 1)
+		tcp_rto_set(host->tcp, 1);
 	if (enter(host->tcp->netns)) {
 		restore_settings(host->tcp);
 		leave();
 	}
-	mnl_socket_close(host->tcp->diag);
-	close(host->tcp->netns);
-	free(host->tcp);
+	space_close(host->tcp);
 	host->tcp = NULL;
+}
+
+void tcp_note(struct host *host)
+{
+	if (!host->tcp)
+		return;
+	engine.tcp_new |= !host->tcp_active;
+	host->tcp_active = host->tcp_seen = engine.tcp_seen = true;
 }
 
 /* No frame on a link tells of connections inside the host. */
@@ -205,7 +223,8 @@ static int look_at(const struct nlmsghdr *header, void *arg)
 	return MNL_CB_OK;
 }
 
-static void ask(struct mnl_socket *socket, uint8_t family, struct answer *answer)
+static void ask(struct mnl_socket *socket, uint8_t family, bool info, mnl_cb_t look,
+		void *arg)
 {
 	char buffer[16384];
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
@@ -218,14 +237,21 @@ static void ask(struct mnl_socket *socket, uint8_t family, struct answer *answer
 	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
 	request->sdiag_family = family;
 	request->sdiag_protocol = IPPROTO_TCP;
+	request->idiag_ext = info ? 1u << (INET_DIAG_INFO - 1) : 0;
 	request->idiag_states = ~(1u << TCP_LISTEN | 1u << TCP_TIME_WAIT |
 				  1u << TCP_CLOSE);
 	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
 		return;
 	do
 		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look_at,
-				      answer) > MNL_CB_STOP);
+	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look, arg) >
+				   MNL_CB_STOP);
+}
+
+void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)
+{
+	ask(space->diag, AF_INET, info, look, arg);
+	ask(space->diag, AF_INET6, info, look, arg);
 }
 
 bool tcp_pending(void)
@@ -237,8 +263,7 @@ bool tcp_pending(void)
 
 		if (!host->tcp_seen || !host->tcp)
 			continue;
-		ask(host->tcp->diag, AF_INET, &answer);
-		ask(host->tcp->diag, AF_INET6, &answer);
+		tcp_for_each(host->tcp, false, look_at, &answer);
 		if (answer.pending) {
 			engine.tcp_seen = true;
 			return true;
@@ -248,4 +273,49 @@ bool tcp_pending(void)
 		host->tcp_local = answer.local;
 	}
 	return false;
+}
+
+static void adapt_timeouts(uint32_t slowness)
+{
+	static uint32_t last = 1;
+
+	if (slowness == last && !engine.tcp_new)
+		return;
+	last = slowness;
+	engine.tcp_new = false;
+	for (uint32_t i = 0; i < engine.host_count; i++) {
+		struct host *host = engine.hosts[i];
+
+		if (host->tcp_active && host->tcp->slowness != slowness)
+			tcp_rto_set(host->tcp, slowness);
+	}
+}
+
+static void check_flows(int64_t now)
+{
+	static uint64_t last_tsc;
+	static int64_t last_now;
+	uint64_t tsc = tsc_now();
+	int64_t real = fixed_mul(tsc - last_tsc, engine.ns_per_tsc);
+
+	if (real < CHECK_EVERY)
+		return;
+	for (uint32_t i = 0; i < engine.host_count; i++) {
+		struct host *host = engine.hosts[i];
+
+		if (!host->tcp_active)
+			continue;
+		host->tcp_active = host->tcp_seen;
+		tcp_flows_check(host, now > last_now ? (double)real /
+							       (double)(now - last_now) :
+						       HUGE_VAL);
+	}
+	last_tsc = tsc;
+	last_now = now;
+}
+
+void tcp_adapt(int64_t now, uint32_t slowness)
+{
+	adapt_timeouts(slowness);
+	check_flows(now);
 }
