@@ -8,7 +8,7 @@ from pathlib import Path
 from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
 
-NATIVE = ("libkronos.so", "libkronosapi.so", "kronos-engine", "tracer")
+NATIVE = ("libkronos.so", "libkronosapi.so", "kronos-engine", "kronos-kernel-engine", "tracer")
 NATIVE_BUILD = "tracer/build"
 
 
@@ -66,7 +66,14 @@ setup(
     python_requires=">=3.9",
     packages=find_packages(include=["mininet_kronos", "mininet_kronos.*", "kronos_functions"]),
     data_files=[  # for programs in C, and for scripts of Kronos
-        ("bin", [f"{NATIVE_BUILD}/tracer", f"{NATIVE_BUILD}/kronos-engine"]),
+        (
+            "bin",
+            [
+                f"{NATIVE_BUILD}/tracer",
+                f"{NATIVE_BUILD}/kronos-engine",
+                f"{NATIVE_BUILD}/kronos-kernel-engine",
+            ],
+        ),
         ("include", ["tracer/include/kronos.h", "tracer/include/Kronos_functions.h"]),
         ("lib", [f"{NATIVE_BUILD}/{name}" for name in ("libkronos.so", "libkronosapi.so", "libkronosapi.a")]),
     ],

@@ -18,6 +18,7 @@ from pathlib import Path
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 
 COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
+ENGINES = {"auto": 0, "user": 1, "kernel": 2}
 PACES = {"dilated": 0, "instant": 1, "realtime": 2}
 TASK_STATES = ("joining", "ready", "waiting", "stopped")
 DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
@@ -146,7 +147,7 @@ class _Config(ctypes.Structure):
         ("cpu", ctypes.c_int32),
         ("flags", ctypes.c_uint32),
         ("cpus", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
+        ("engine", ctypes.c_uint32),
     ]
 
 
@@ -296,6 +297,8 @@ def _load() -> ctypes.CDLL:
         "watch_link": (ctypes.c_int, [pointer, u32, ctypes.c_int]),
         "watch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
         "unwatch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
+        "engine": (ctypes.c_int, [pointer]),
+        "task_time": (i64, [pointer, ctypes.c_int32]),
         "stop": (ctypes.c_int, [pointer]),
     }
     for name, (result, arguments) in prototypes.items():
@@ -330,6 +333,7 @@ class Experiment:
     expected_tracers -- `tracer -c` processes that the freeze waits for
     cpu -- the CPU that runs the dilated processes (None: the last one allowed)
     cpus -- run them on so many CPUs, each for a part of the hosts (None: $KRONOS_CPUS, or one)
+    engine -- 'user', 'kernel', or 'auto': kernel if its module is loaded (None: $KRONOS_ENGINE, or auto)
     """
 
     def __init__(
@@ -340,11 +344,15 @@ class Experiment:
         expected_tracers: int = 0,
         cpu: int | None = None,
         cpus: int | None = None,
+        engine: str | None = None,
         socket_path: str | None = None,
         flags: int = 0,
     ) -> None:
         if epoch is not None and not 0 <= epoch < 2**33:
             raise ParameterError(f"epoch must be seconds since 1970, not {epoch!r}")
+        engine = engine or os.environ.get("KRONOS_ENGINE") or "auto"
+        if engine not in ENGINES:
+            raise ParameterError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
         if cpus is None:
             cpus = 1 if cpu is not None else int(os.environ.get("KRONOS_CPUS", "1"))
         if cpus < 1:
@@ -358,6 +366,7 @@ class Experiment:
             cpu=-1 if cpu is None else cpu,
             flags=flags | int(os.environ.get("KRONOS_FLAGS", "0"), 0),
             cpus=cpus,
+            engine=ENGINES[engine],
         )
         self._handle = ctypes.c_void_p()
         self._library: ctypes.CDLL | None = None
@@ -416,6 +425,19 @@ class Experiment:
         assert self._library is not None
         line: bytes = self._library.kronos_mechanisms(self._handle)
         return line.decode()
+
+    @property
+    def engine(self) -> str:
+        """Which engine runs: 'user' or 'kernel'."""
+        assert self._library is not None
+        return _name_of(ENGINES, self._library.kronos_engine(self._handle))
+
+    def has_joined(self, pid: int) -> bool:
+        """Tell whether a process that a tracer starts stands under the engine yet."""
+        if self.engine == "kernel":
+            assert self._library is not None
+            return bool(self._library.kronos_task_time(self._handle, pid) >= 0)
+        return "State:\tt" in Path(f"/proc/{pid}/status").read_text()
 
     # Stage 2
 

@@ -8,7 +8,6 @@ import select
 import subprocess
 import time
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, Callable
 
 from mininet_kronos import pump as pumps
@@ -61,13 +60,17 @@ def await_tracer(process: subprocess.Popen[Any], pump: Pump | Experiment) -> Non
 
     Before that the engine knows of no work, and would pass over any amount of virtual time as idle.
     """
+    experiment = pump if isinstance(pump, Experiment) else pump.experiment
     deadline = time.monotonic() + JOIN_TIMEOUT
     while pump.frozen and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        if "State:\tt" in Path(f"/proc/{process.pid}/status").read_text():
+        if experiment.has_joined(process.pid):
             return
         if time.monotonic() > deadline:
             raise EngineError(f"process {process.pid}: its tracer has not joined after {JOIN_TIMEOUT} s")
-        time.sleep(0.0001)
+        if experiment.engine == "kernel":
+            os.sched_yield()  # a sleep would never end
+        else:
+            time.sleep(0.0001)
 
 
 class KronosPopen(subprocess.Popen[Any]):

@@ -53,6 +53,9 @@ rm "$root/list"
 
 cp "$module" "$root/mod/kronos.ko"
 cp "$programs"/* "$root/tests/"
+for program in kronos-kernel-engine tracer; do
+    mv "$root/tests/$program" "$root/bin/"
+done
 cp tests/vm/*.sh "$root/tests/"
 cp tests/vm/init "$root/init"
 mkdir -p "$(dirname "$output")"

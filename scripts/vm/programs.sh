@@ -5,12 +5,17 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 dir=$1
-flags=(-O1 -g -static -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs)
+flags=(-O1 -g -static -D_GNU_SOURCE -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs -Itracer/include)
+library=(tracer/src/lib/client.c tracer/src/common/messages.c)
 mkdir -p "$dir"
 make --silent -C tests/programs BUILD="$dir" CFLAGS="-O1 -g -static"
 for source in tests/vm/*.c; do
     program=$dir/$(basename "$source" .c)
     if [ ! -e "$program" ] || [ -n "$(find tests/vm/*.h "$source" kernel_module/uapi -newer "$program")" ]; then
-        gcc "${flags[@]}" -o "$program" "$source" -lpthread
+        own=()
+        [ "$(basename "$source")" != library.c ] || own=("${library[@]}")
+        gcc "${flags[@]}" -o "$program" "$source" "${own[@]}" -lpthread
     fi
 done
+make --silent --no-print-directory -C tracer build/kronos-kernel-engine build/tracer
+cp tracer/build/kronos-kernel-engine tracer/build/tracer "$dir"

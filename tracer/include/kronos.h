@@ -40,6 +40,13 @@ enum kronos_pace {
 	KRONOS_PACE_REALTIME = 2, /* not dilated; virtual time does not skip over what it does */
 };
 
+/* What freezes and steps. */
+enum kronos_engine {
+	KRONOS_ENGINE_AUTO = 0,	  /* kernel if its module is loaded, else user */
+	KRONOS_ENGINE_USER = 1,	  /* traces processes */
+	KRONOS_ENGINE_KERNEL = 2, /* a module makes the whole machine's time virtual */
+};
+
 struct kronos;
 
 struct kronos_config {
@@ -52,7 +59,7 @@ struct kronos_config {
 	int32_t cpu;		    /* CPU that runs the dilated processes; < 0: chosen */
 	uint32_t flags;		    /* KRONOS_F_* */
 	uint32_t cpus;		    /* so many CPUs, if cpu is < 0; 0: one */
-	uint32_t reserved;
+	uint32_t engine;	    /* enum kronos_engine */
 };
 
 #define KRONOS_F_NO_BPF_LATCH 1u  /* not even where the kernel has it */
@@ -264,6 +271,10 @@ void kronos_interrupt(struct kronos *k);
 /* Clocks, in ns since the freeze. */
 int64_t kronos_now(struct kronos *k);
 int64_t kronos_host_time(struct kronos *k, uint32_t host);
+/* A task's, under the kernel engine; an error if it is not dilated. */
+int64_t kronos_task_time(struct kronos *k, int32_t tid);
+/* Which engine runs: never KRONOS_ENGINE_AUTO. */
+enum kronos_engine kronos_engine(const struct kronos *k);
 int kronos_stats(struct kronos *k, struct kronos_stats *stats);
 int kronos_host_stats(struct kronos *k, uint32_t host, struct kronos_host_stats *stats);
 int kronos_host_status(struct kronos *k, uint32_t host,

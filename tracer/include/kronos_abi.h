@@ -35,6 +35,7 @@ enum kronos_op {
 	KRONOS_OP_THAW,
 	KRONOS_OP_PROGRESS, /* with a descriptor if until_fd is set */
 	KRONOS_OP_CLOCK,
+	KRONOS_OP_TASK_CLOCK, /* the kernel engine's */
 	KRONOS_OP_STATS,
 	KRONOS_OP_HOST_STATS,
 	KRONOS_OP_STOP,
@@ -102,7 +103,7 @@ struct kronos_reply {
 };
 
 /* Tracer to engine: make the sender a dilated process of this host. */
-struct kronos_join {
+struct kronos_register {
 	char host[KRONOS_NAME_MAX]; /* empty: a host of its own, as below */
 	int32_t tracer_id;	    /* 0: the next free one */
 	uint32_t standalone;	    /* counts as one of the expected tracers */
@@ -112,10 +113,12 @@ struct kronos_join {
 };
 
 /* Engine to tracer: install the program, then exec. */
-struct kronos_join_reply {
+struct kronos_register_reply {
 	int32_t result;
 	int32_t tracer_id;
 	char text[KRONOS_ERROR_MAX];
+	uint32_t kernel_host; /* not 0: join this host of the kernel engine's ... */
+	uint32_t kernel_hold; /* ... and wait there for a turn */
 	uint32_t filter_len;
 	struct {
 		uint16_t code;

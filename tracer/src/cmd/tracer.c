@@ -10,10 +10,12 @@
  *   tracer --host NAME -- COMMAND [ARG...]   a command of a host of the network
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,6 +26,7 @@
 #include <linux/seccomp.h>
 
 #include "kronos_abi.h"
+#include "kronos_module.h"
 
 #define EXIT_USAGE 2
 #define EXIT_ENGINE 125 /* no engine, or it refuses */
@@ -32,7 +35,7 @@
 
 struct options {
 	const char *socket, *command, *file;
-	struct kronos_join join;
+	struct kronos_register join;
 	int timeline;
 	char **argv;
 };
@@ -173,10 +176,26 @@ static int engine_connect(const struct options *options)
 	return fd;
 }
 
+/* What it executes then, and all that this makes, stays with the host. */
+static void join_kernel(const struct kronos_register_reply *reply)
+{
+	struct kronos_join join = {
+		.size = sizeof(join),
+		.host = reply->kernel_host,
+		.flags = reply->kernel_hold ? KRONOS_JOIN_HOLD : 0,
+	};
+	int device = open(KRONOS_MODULE_DEVICE, O_RDWR | O_CLOEXEC);
+
+	if (device < 0 || ioctl(device, KRONOS_IOC_JOIN, &join))
+		fail(EXIT_ENGINE, "cannot join through " KRONOS_MODULE_DEVICE,
+		     "run as root, or as a member of the group kronos");
+	close(device);
+}
+
 /* From the reply on this process is traced; its exec is where it first waits. */
 static void join(const struct options *options)
 {
-	static struct kronos_join_reply reply;
+	static struct kronos_register_reply reply;
 	struct sock_fprog program;
 	int fd = engine_connect(options);
 
@@ -186,6 +205,10 @@ static void join(const struct options *options)
 	close(fd);
 	if (reply.result < 0)
 		fail(EXIT_ENGINE, reply.text, "see the experiment's hosts and ids");
+	if (reply.kernel_host) {
+		join_kernel(&reply);
+		return;
+	}
 	program.len = (unsigned short)reply.filter_len;
 	program.filter = (struct sock_filter *)(void *)reply.filter;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program))

@@ -514,8 +514,6 @@ void watch_frame(uint32_t link, const void *data, size_t size);
 void workers_start(const int *cpus, void (*serve)(void));
 /* The first one ends when another does. */
 void workers_watch(void);
-/* The message's size, or as recvmsg(); descriptors it does not have are -1. */
-ssize_t receive_with_fds(int socket, void *data, size_t size, int fds[2], int flags);
 /* Whether all workers must do this, and not the first alone. */
 bool workers_concern(uint32_t op);
 void workers_send(const struct kronos_request *request, const int *fds);
@@ -525,9 +523,9 @@ void workers_send(const struct kronos_request *request, const int *fds);
  */
 int64_t workers_await(const struct kronos_request *request, struct kronos_reply *reply);
 /* Lets the host's worker serve a tracer that has connected. */
-void workers_send_join(uint32_t worker, const struct kronos_join *join, int fd);
+void workers_send_join(uint32_t worker, const struct kronos_register *join, int fd);
 /* By any worker but the first: takes such a tracer; false if there is none. */
-bool workers_take_join(struct kronos_join *join, int *fd);
+bool workers_take_join(struct kronos_register *join, int *fd);
 /* Ends the others, which have no tasks any more. */
 void workers_stop(void);
 

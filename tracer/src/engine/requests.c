@@ -13,6 +13,7 @@
 
 #include <linux/filter.h>
 
+#include "../common/messages.h"
 #include "engine.h"
 
 /* The freeze waits so long for tracers before a line says so. */
@@ -20,7 +21,7 @@
 
 /* ---- tracers ----------------------------------------------------------- */
 
-static struct kronos_join_reply join_reply; /* with the filter in it */
+static struct kronos_register_reply join_reply; /* with the filter in it */
 
 /* A tracer's own host, which the other workers are to know of. */
 static int add_tracer_host(const char *name, double cpu_speed)
@@ -43,7 +44,7 @@ static int add_tracer_host(const char *name, double cpu_speed)
 }
 
 /* Gives a standalone tracer its id and its host; NULL or what is wrong. */
-static const char *join_standalone(struct kronos_join *join)
+static const char *join_standalone(struct kronos_register *join)
 {
 	static char why[KRONOS_ERROR_MAX];
 
@@ -75,7 +76,7 @@ static void answer_tracer(int fd, int32_t id, int result, const char *text)
 	close(fd);
 }
 
-static void seize_tracer(int fd, const struct kronos_join *join, struct host *host)
+static void seize_tracer(int fd, const struct kronos_register *join, struct host *host)
 {
 	char text[KRONOS_ERROR_MAX] = "";
 	struct ucred peer = { 0 };
@@ -95,7 +96,7 @@ static void on_tracer(int fd)
 	const char *wrong = NULL;
 	static const struct timeval patience = { .tv_sec = 1 };
 	char text[KRONOS_ERROR_MAX];
-	struct kronos_join join;
+	struct kronos_register join;
 	struct host *host;
 	ssize_t size;
 
@@ -135,7 +136,7 @@ static bool pending(int fd)
 
 void engine_accept_tracers(void)
 {
-	struct kronos_join join;
+	struct kronos_register join;
 	int fd;
 
 	if (engine.worker > 0) {
@@ -394,7 +395,7 @@ static void take_request(void)
 	struct kronos_request request;
 	struct kronos_reply reply = { 0 };
 	int fds[2];
-	ssize_t size = receive_with_fds(KRONOS_CONTROL_FD, &request, sizeof(request),
+	ssize_t size = message_receive(KRONOS_CONTROL_FD, &request, sizeof(request),
 					fds, 0);
 
 	if (size == 0)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../common/messages.h"
 #include "engine.h"
 
 static struct {
@@ -22,56 +23,6 @@ static struct {
 	int joins;   /* tracers */
 	pid_t pid;
 } peers[WORKERS_MAX];
-
-/* ---- messages with descriptors ----------------------------------------- */
-
-static bool send_with_fds(int socket, const void *data, size_t size, const int *fds,
-			  size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)data, size };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (count) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(count * sizeof(int)),
-		};
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	}
-	return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)size;
-}
-
-ssize_t receive_with_fds(int socket, void *data, size_t size, int fds[2], int flags)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control;
-	struct iovec iov = { data, size };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | flags);
-	struct cmsghdr *header;
-
-	fds[0] = fds[1] = -1;
-	if (received <= 0)
-		return received;
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_type == SCM_RIGHTS)
-		memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
-	return received;
-}
 
 /* ---- start ------------------------------------------------------------- */
 
@@ -149,7 +100,7 @@ void workers_send(const struct kronos_request *request, const int *fds)
 	size_t count = (fds[0] >= 0) + (fds[1] >= 0);
 
 	for (uint32_t i = 1; i < engine.workers; i++)
-		if (!send_with_fds(peers[i].control, request, sizeof(*request), fds,
+		if (!message_send(peers[i].control, request, sizeof(*request), fds,
 				   count))
 			engine_abort();
 }
@@ -217,18 +168,18 @@ int64_t workers_await(const struct kronos_request *request,
 
 /* ---- tracers ----------------------------------------------------------- */
 
-void workers_send_join(uint32_t worker, const struct kronos_join *join, int fd)
+void workers_send_join(uint32_t worker, const struct kronos_register *join, int fd)
 {
-	if (!send_with_fds(peers[worker].joins, join, sizeof(*join), &fd, 1))
+	if (!message_send(peers[worker].joins, join, sizeof(*join), &fd, 1))
 		engine_abort();
 	close(fd);
 }
 
-bool workers_take_join(struct kronos_join *join, int *fd)
+bool workers_take_join(struct kronos_register *join, int *fd)
 {
 	int fds[2];
 
-	if (receive_with_fds(engine.listener, join, sizeof(*join), fds,
+	if (message_receive(engine.listener, join, sizeof(*join), fds,
 			     MSG_DONTWAIT) != sizeof(*join))
 		return false;
 	*fd = fds[0];

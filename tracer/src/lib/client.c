@@ -14,11 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../common/messages.h"
 #include "kronos_abi.h"
+#include "kronos_module.h"
 
 struct kronos {
 	pid_t engine;
 	int control;
+	enum kronos_engine kind;
 	char socket[108];
 	char mechanisms[KRONOS_ERROR_MAX];
 	char error[KRONOS_ERROR_MAX];
@@ -43,29 +46,6 @@ const char *kronos_mechanisms(const struct kronos *k)
 
 /* ---- requests ---------------------------------------------------------- */
 
-static int send_request(struct kronos *k, const struct kronos_request *request,
-			const int *fds, size_t count)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)(uintptr_t)request, sizeof(*request) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (count) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.header = (struct cmsghdr){
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(count * sizeof(int)),
-		};
-		memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	}
-	return sendmsg(k->control, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 static int64_t lost_engine(struct kronos *k)
 {
 	snprintf(k->error, sizeof(k->error),
@@ -82,7 +62,7 @@ static int64_t call(struct kronos *k, const struct kronos_request *request,
 
 	if (!reply)
 		reply = &own;
-	if (send_request(k, request, fds, count))
+	if (!message_send(k->control, request, sizeof(*request), fds, count))
 		return lost_engine(k);
 	/* A signal must not lose the reply, but what may last ends for it. */
 	while ((size = recv(k->control, reply, sizeof(*reply), 0)) < 0 &&
@@ -103,10 +83,21 @@ static int64_t call(struct kronos *k, const struct kronos_request *request,
 
 /* ---- start and end ----------------------------------------------------- */
 
-/* Beside this library, or where programs are if it is in a directory of libraries. */
-static int engine_path(const struct kronos_config *config, char *path, size_t size)
+static enum kronos_engine choose_engine(uint32_t wanted)
 {
-	static const char *const places[] = { "kronos-engine", "../bin/kronos-engine" };
+	if (wanted != KRONOS_ENGINE_AUTO)
+		return wanted;
+	return access(KRONOS_MODULE_DEVICE, R_OK | W_OK) ? KRONOS_ENGINE_USER :
+							   KRONOS_ENGINE_KERNEL;
+}
+
+/* Beside this library, or where programs are if it is in a directory of libraries. */
+static int engine_path(const struct kronos_config *config, enum kronos_engine kind,
+		       char *path, size_t size)
+{
+	static const char *const directories[] = { "", "../bin/" };
+	const char *name = kind == KRONOS_ENGINE_KERNEL ? "kronos-kernel-engine" :
+							  "kronos-engine";
 	int directory = 0;
 	Dl_info info;
 
@@ -120,9 +111,9 @@ static int engine_path(const struct kronos_config *config, char *path, size_t si
 		if (strrchr(info.dli_fname, '/'))
 			directory = (int)(strrchr(info.dli_fname, '/') + 1 -
 					  info.dli_fname);
-		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-			snprintf(path, size, "%.*s%s", directory, info.dli_fname,
-				 places[i]);
+		for (int i = 0; i < 2; i++) {
+			snprintf(path, size, "%.*s%s%s", directory, info.dli_fname,
+				 directories[i], name);
 			if (!access(path, X_OK))
 				return 0;
 		}
@@ -160,7 +151,7 @@ static int start_engine(struct kronos *k, const struct kronos_config *config)
 	char path[PATH_MAX];
 	int pair[2], high, result;
 
-	result = engine_path(config, path, sizeof(path));
+	result = engine_path(config, k->kind, path, sizeof(path));
 	if (result)
 		return result;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -214,6 +205,7 @@ int kronos_initialize(struct kronos **out, const struct kronos_config *config)
 	if (!k)
 		return -ENOMEM;
 	k->control = -1;
+	k->kind = choose_engine(config->engine);
 	if (config->socket_path)
 		snprintf(k->socket, sizeof(k->socket), "%s", config->socket_path);
 	else
@@ -477,6 +469,21 @@ int kronos_host_stats(struct kronos *k, uint32_t host, struct kronos_host_stats 
 	if (result >= 0)
 		*stats = reply.host_stats;
 	return (int)result;
+}
+
+int64_t kronos_task_time(struct kronos *k, int32_t tid)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_TASK_CLOCK,
+		.id = (uint32_t)tid,
+	};
+
+	return call(k, &request, NULL, 0, NULL);
+}
+
+enum kronos_engine kronos_engine(const struct kronos *k)
+{
+	return k->kind;
 }
 
 int kronos_stats(struct kronos *k, struct kronos_stats *stats)

@@ -342,7 +342,7 @@ int setNetDeviceOwner(int tracer_id, char *intf_name)
 int waitForExit(int tracer_id)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const struct kronos_join wait = { .waits = 1 };
+	const struct kronos_register wait = { .waits = 1 };
 	struct pollfd ended = { .events = POLLIN };
 
 	if (tracer_id < 0)

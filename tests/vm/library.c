@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+/* The five stages through libkronos and the tracer, with the kernel engine. */
+#include <sched.h>
+#include <sys/syscall.h>
+
+#include "experiment.h"
+#include "kronos.h"
+
+static struct kronos *k;
+
+/* What may fail, with the library's own words. */
+#define TRY(call)                                                              \
+	({                                                                     \
+		int64_t result_ = (int64_t)(call);                             \
+		if (result_ < 0)                                               \
+			printf("%s: %s\n", #call, kronos_error(k));            \
+		CHECK(result_ >= 0);                                           \
+		result_;                                                       \
+	})
+
+static pid_t start(char *const argv[])
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid)
+		return pid;
+	execvp(argv[0], argv);
+	_exit(127);
+}
+
+static pid_t start_on(const char *host, const char *command)
+{
+	char *argv[] = { "tracer", "--socket", (char *)(uintptr_t)kronos_socket(k),
+			 "--host", (char *)(uintptr_t)host, "--", "sh", "-c",
+			 (char *)(uintptr_t)command, NULL };
+	pid_t pid = start(argv);
+
+	while (kronos_task_time(k, pid) < 0) /* no timer would end a sleep */
+		sched_yield();
+	return pid;
+}
+
+static int add(const char *name, double speed, enum kronos_pace pace)
+{
+	struct kronos_host_config config = {
+		.struct_size = sizeof(config),
+		.pace = pace,
+		.counter = KRONOS_COUNTER_CPUTIME,
+		.cpu_speed = speed,
+	};
+
+	strcpy(config.name, name);
+	return (int)TRY(kronos_add_host(k, &config));
+}
+
+/* Virtual ns that it takes to its end, at most a minute; checks its status. */
+static int64_t time_to_end(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0), status;
+	int64_t before = kronos_now(k);
+
+	CHECK(fd >= 0);
+	CHECK(TRY(kronos_progress(k, MSEC, 60000, fd)) < 60000);
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	close(fd);
+	return kronos_now(k) - before;
+}
+
+int main(void)
+{
+	struct kronos_config config = {
+		.struct_size = sizeof(config),
+		.expected_tracers = 1,
+		.epoch_ns = -1,
+		.engine_path = "/bin/kronos-kernel-engine",
+		.cpu = -1,
+		.engine = KRONOS_ENGINE_KERNEL,
+	};
+	char *standalone[] = { "tracer", "--socket", NULL, "-r", "2", "-c", "sleep 0.3", NULL };
+	struct kronos_host_config again = { .struct_size = sizeof(again), .cpu_speed = 1 };
+	struct kronos_host_stats stats;
+	struct kronos_stats sum;
+	pid_t alone;
+	int h1, i1;
+
+	CHECK(!kronos_initialize(&k, &config));
+	CHECK(kronos_engine(k) == KRONOS_ENGINE_KERNEL);
+	h1 = add("h1", 0.5, KRONOS_PACE_DILATED);
+	i1 = add("i1", 1, KRONOS_PACE_INSTANT);
+	strcpy(again.name, "h1");
+	CHECK(kronos_add_host(k, &again) < 0);
+	CHECK(strstr(kronos_error(k), "there is a host h1 already"));
+	CHECK(kronos_find_host(k, "i1") == i1);
+	CHECK(kronos_progress(k, MSEC, 1, -1) < 0);
+
+	standalone[2] = (char *)(uintptr_t)kronos_socket(k);
+	alone = start(standalone);
+	CHECK(TRY(kronos_freeze(k, -1)) == 1);
+	CHECK(kronos_now(k) == 0);
+	CHECK(time_to_end(alone) >= 300 * MSEC);
+
+	CHECK(time_to_end(start_on("h1", "sleep 1")) - SEC < 50 * MSEC);
+	CHECK(kronos_host_time(k, (uint32_t)h1) == kronos_now(k));
+	/* Work takes twice its CPU time on this host, and none on the instant one. */
+	CHECK(!kronos_host_stats(k, (uint32_t)h1, &stats));
+	start_on("h1", "while :; do :; done");
+	TRY(kronos_progress(k, MSEC, 200, -1));
+	CHECK(!kronos_host_stats(k, (uint32_t)h1, &stats));
+	CHECK(stats.cpu_ns > 95 * MSEC && stats.cpu_ns < 130 * MSEC);
+	CHECK(!kronos_kill_host(k, (uint32_t)h1));
+	CHECK(time_to_end(start_on("i1", "i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done")) <
+	      2 * MSEC);
+
+	CHECK(!kronos_stats(k, &sum));
+	CHECK(sum.rounds == (uint64_t)(kronos_now(k) / MSEC) && sum.rounds_skipped > 900);
+	TRY(kronos_thaw(k));
+	usleep(1000);
+	CHECK(!kronos_stop(k));
+	usleep(1000);
+	puts("EXIT-SUCCESS");
+	return 0;
+}
