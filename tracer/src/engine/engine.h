@@ -25,7 +25,8 @@
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
  *   inject.c   the clock page and the replaced vDSO
- *   timed.c    system calls that touch time: table, handlers, interruption
+ *   timed.c    system calls that touch time: table and handlers
+ *   waits.c    waits with a deadline, and what interrupts them
  *   filter.c   the seccomp filter that stops them
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
@@ -179,17 +180,10 @@ enum task_state {
 /* Why a task gets PTRACE_SYSCALL, to be stopped at the exit of its call. */
 enum exit_reason {
 	EXIT_NONE = 0,
-	EXIT_TIMED, /* arguments to be restored, result to be seen */
-	EXIT_RESULT, /* task->leave() looks at the result */
-	EXIT_EXEC,  /* inject the clock, or find that exec failed */
-};
-
-/* Why the engine sent SIGTRAP to a task. */
-enum kick_reason {
-	KICK_NONE = 0,
-	KICK_SLICE,   /* its turn is over */
-	KICK_TIMEOUT, /* the call that it waits in has timed out */
-	KICK_MASK,    /* it blocks SIGTRAP, which the latch needs */
+	EXIT_TIMED,   /* arguments to be restored, result to be seen */
+	EXIT_WATCHED, /* a restarted call, which is entered first */
+	EXIT_RESULT,  /* task->leave() looks at the result */
+	EXIT_EXEC,    /* inject the clock, or find that exec failed */
 };
 
 struct timed_call;
@@ -227,7 +221,6 @@ struct process {
 	} itimers[3]; /* by ITIMER_REAL and so on */
 	LIST_HEAD(, timerfd) timerfds;
 	LIST_HEAD(, posix_timer) posix_timers;
-	LIST_HEAD(, socket_timeout) socket_timeouts;
 	UT_hash_handle hh;  /* by pid */
 };
 
@@ -237,9 +230,8 @@ struct task {
 	struct host *host;
 	enum task_state state;
 	enum exit_reason exit;
-	enum kick_reason kick;
-	bool kick_interrupts; /* by PTRACE_INTERRUPT: SIGTRAP is blocked */
-	bool mask_tried;      /* SIGTRAP has been unblocked for the block to come */
+	bool cut;	       /* its turn is over */
+	bool interrupted;      /* by PTRACE_INTERRUPT, whose stop is to come */
 	int signal;	       /* to deliver when it is resumed */
 	int latch;	       /* perf event descriptor, or -1 */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
@@ -266,8 +258,8 @@ void task_drain(void);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);
-/* Makes a blocked or running task stop; what it waits in is not disturbed. */
-void task_kick(struct task *task, enum kick_reason reason);
+/* Makes a blocked or running task stop; what it waits in will be restarted. */
+void task_interrupt(struct task *task);
 void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);
 size_t task_count(void);
 
@@ -294,8 +286,15 @@ const char *latch_name(void);
 void latch_open(struct task *task);
 void latch_close(struct task *task);
 void latch_rearm(struct task *task);
-/* Forgets what is known of the task's last switch-out. */
-void latch_reset(const struct task *task);
+/*
+ * Before the task is let go, for so many ns at most: after that the latch fires
+ * when the task is preempted, too. Quiet: it does not fire where the task blocks.
+ */
+void latch_prepare(const struct task *task, bool quiet, int64_t ns);
+/* The end of its turn is put off. */
+void latch_postpone(const struct task *task, int64_t ns);
+/* Whether the task will stop before it runs user code again. */
+bool latch_fired(const struct task *task);
 /*
  * Of a task that has blocked: whether it waits for a disk or is inside the kernel
  * for another reason that is not idle, and whether it blocks SIGTRAP.
@@ -312,7 +311,7 @@ struct slice {
 	uint64_t tsc_start;
 	uint64_t tsc_end;  /* when the watchdog cuts it */
 	int64_t cap;	   /* the host's clock may not pass this */
-	bool cut;	   /* the watchdog has sent SIGTRAP */
+	bool cut;	   /* it is over, and the latch is to stop the task */
 	bool demoted;	   /* and, to no avail, taken its priority away */
 };
 
@@ -361,13 +360,25 @@ size_t timed_filter(struct sock_filter *filter, size_t max);
 bool timed_enter(struct task *task);
 /* After an exec: ends the process if it cannot be dilated. */
 bool timed_refuses_program(const struct task *task, const struct user_regs_struct *regs);
-/* The task has stopped while it waited in a timed call, or was kicked. */
-void timed_interrupted(struct task *task, bool at_exit);
-/* A signal of somebody else is about to be delivered. */
-void timed_signal(struct task *task, int signal);
 void timed_forget(struct task *task);
 /* Name of the timed call that the task waits in, "": not one call's; or NULL. */
 const char *timed_call_of(const struct task *task);
+/* The task is at a call that ends with a stop, whatever ends it. */
+bool timed_stops(const struct task *task);
+/* What it is blocked in can be restarted, and nobody will notice. */
+bool timed_restartable(const struct task *task);
+/* waits.c: at a stop, before the call that it has interrupted is restarted or
+ * returns to the program. At the exit of a call whose task->exit is set, and
+ * whether the engine has interrupted it: */
+void wait_exit(struct task *task, bool interrupted);
+/* The latch has stopped it: the call has ended, or something else comes next. */
+void wait_latched(struct task *task);
+/* A stop that the engine has caused: the program is not to notice. */
+void wait_interrupted(struct task *task);
+/* A signal of somebody else is about to be delivered. */
+void wait_signalled(struct task *task, int signal);
+/* SIGSTOP or the like has stopped the task. */
+void wait_held(struct task *task);
 /* sockets.c: the task has blocked in a call that was not caught. */
 void timed_blocked(struct task *task);
 /* Lets the call at whose entry the task stands return `result` instead. */

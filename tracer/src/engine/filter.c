@@ -55,6 +55,16 @@ static void emit_nonnull(struct emitter *e, int arg)
 	RETURN(e, SECCOMP_RET_ALLOW);
 }
 
+/* The option is loaded. */
+static void emit_socket_timeout(struct emitter *e)
+{
+	JUMP(e, BPF_JEQ, SO_RCVTIMEO_OLD, 4, 0);
+	JUMP(e, BPF_JEQ, SO_SNDTIMEO_OLD, 3, 0);
+	JUMP(e, BPF_JEQ, SO_RCVTIMEO_NEW, 2, 0);
+	JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
+	RETURN(e, SECCOMP_RET_ALLOW);
+}
+
 static void emit_condition(struct emitter *e, const struct timed_call *call)
 {
 	static const int pretended[] = { SO_TIMESTAMP_OLD,   SO_TIMESTAMPNS_OLD,
@@ -115,11 +125,14 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 			JUMP(e, BPF_JEQ, (uint32_t)pretended[i], 0, 1);
 			RETURN(e, SECCOMP_RET_ERRNO);
 		}
-		JUMP(e, BPF_JEQ, SO_RCVTIMEO_OLD, 4, 0);
-		JUMP(e, BPF_JEQ, SO_SNDTIMEO_OLD, 3, 0);
-		JUMP(e, BPF_JEQ, SO_RCVTIMEO_NEW, 2, 0);
-		JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
+		emit_socket_timeout(e);
+		break;
+	case TIMEOPT:
+		LOAD_LOW(e, 1);
+		JUMP(e, BPF_JEQ, SOL_SOCKET, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
+		LOAD_LOW(e, 2);
+		emit_socket_timeout(e);
 		break;
 	case STAMP:
 		LOAD_LOW(e, 1);
@@ -132,13 +145,16 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 	case PRETEND:
 		RETURN(e, SECCOMP_RET_ERRNO);
 		break;
+	case MISSING:
+		RETURN(e, SECCOMP_RET_ERRNO | ENOSYS);
+		break;
 	}
 }
 
 static bool answers_itself(enum condition condition)
 {
 	return condition == PRETEND || condition == STAMP || condition == REFUSED ||
-	       condition == CLOCKSET;
+	       condition == CLOCKSET || condition == MISSING;
 }
 
 size_t timed_filter(struct sock_filter *filter, size_t max)

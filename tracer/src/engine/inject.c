@@ -181,7 +181,7 @@ static int64_t map_pages(struct task *task, uint64_t syscall_address)
 			MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED) < 0)
 		map = -ENOMEM;
 	task_set_regs(task, &saved);
-	task->kick = KICK_NONE;
+	task->interrupted = false;
 	return map;
 }
 

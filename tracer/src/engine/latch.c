@@ -6,8 +6,10 @@
  *
  * A BPF program on the event notes in what state each task has blocked, in an
  * array that the engine maps. Since Linux 6.10 it also keeps the event from
- * firing where the task was only preempted or stopped. Before, the latch fires
- * at these too, once: it is re-armed when the task is let go.
+ * firing where the task was only preempted or stopped, unless its turn is over;
+ * where the task blocks SIGTRAP, which would be pending then for the program to
+ * see; and where the engine has said that there will be a stop anyway. Before,
+ * the latch fires at all these too, once: it is re-armed when the task is let go.
  */
 #include <errno.h>
 #include <sched.h>
@@ -37,11 +39,15 @@
 #define STATE_WAKING 0x200 /* blocked, and woken before it has left the CPU */
 #define STATE_BLOCKED (STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE | STATE_WAKING)
 #define TRAP_BLOCKED (1u << 31)
+#define DEADLINE_MARGIN NSEC_PER_USEC
 #define UPID_SIZE 16 /* struct upid: an int and a pointer */
 
 struct latch_slot {
 	uint32_t tid;
 	uint32_t state; /* task->__state | TRAP_BLOCKED */
+	uint32_t fired;
+	uint32_t quiet; /* do not fire where it blocks */
+	int64_t deadline; /* 0: none */
 };
 
 static enum latch_kind kind;
@@ -59,6 +65,7 @@ static volatile struct latch_slot *slots;
 #define ALU_REG(op, d, s) INSN(BPF_ALU64 | (op) | BPF_X, d, s, 0, 0)
 #define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, o, s) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
+#define JUMP_REG(op, d, s, o) INSN(BPF_JMP | (op) | BPF_X, d, s, o, 0)
 #define JUMP_IMM(op, d, i, o) INSN(BPF_JMP | (op) | BPF_K, d, 0, o, i)
 #define CALL(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
 #define EXIT() INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
@@ -67,14 +74,17 @@ static volatile struct latch_slot *slots;
 		MOV_IMM(BPF_REG_2, size), MOV_REG(BPF_REG_3, from),            \
 		ALU_IMM(BPF_ADD, BPF_REG_3, offset),                           \
 		CALL(BPF_FUNC_probe_read_kernel)
+#define SLOT(member) ((short)offsetof(struct latch_slot, member))
 #define LOAD_MAP(d, fd)                                                        \
 	INSN(BPF_LD | BPF_DW | BPF_IMM, d, BPF_PSEUDO_MAP_FD, 0, fd),          \
 		INSN(0, 0, 0, 0, 0)
 
 /* Where the kernel keeps what the program reads. */
 static struct {
-	int state, blocked, thread_pid; /* in task_struct */
-	int level, numbers;		/* in struct pid */
+	/* in task_struct */
+	int state, blocked, real_blocked, saved_sigmask, thread_pid;
+	int restore_sigmask; /* in bits */
+	int level, numbers;  /* in struct pid */
 } offsets;
 
 /*
@@ -107,38 +117,64 @@ static int program_load(int map, int tid_offset)
 	const struct bpf_insn code[] = {
 		CALL(BPF_FUNC_get_current_task),
 		MOV_REG(BPF_REG_7, BPF_REG_0),
-		/* r8 = task->__state */
-		READ_KERNEL(-8, 4, BPF_REG_7, offsets.state),
-		LOAD(BPF_W, BPF_REG_8, BPF_REG_10, -8),
-		/* neither sleep nor disk wait: say nothing, do not fire */
-		MOV_REG(BPF_REG_1, BPF_REG_8),
-		ALU_IMM(BPF_AND, BPF_REG_1, STATE_BLOCKED),
-		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, 2),
-		MOV_IMM(BPF_REG_0, 0),
-		EXIT(),
-		/* r9 = SIGTRAP's bit of task->blocked, moved to bit 31 */
-		READ_KERNEL(-16, 8, BPF_REG_7, offsets.blocked),
-		LOAD(BPF_DW, BPF_REG_9, BPF_REG_10, -16),
-		ALU_IMM(BPF_AND, BPF_REG_9, 1 << (SIGTRAP - 1)),
-		ALU_IMM(BPF_LSH, BPF_REG_9, 31 - (SIGTRAP - 1)),
-		ALU_REG(BPF_OR, BPF_REG_8, BPF_REG_9),
-		/* r7 = task->thread_pid->numbers[level].nr */
+		/* r9 = task->thread_pid->numbers[level].nr */
 		READ_KERNEL(-16, 8, BPF_REG_7, offsets.thread_pid),
-		LOAD(BPF_DW, BPF_REG_7, BPF_REG_10, -16),
-		READ_KERNEL(-8, 4, BPF_REG_7, tid_offset),
-		LOAD(BPF_W, BPF_REG_7, BPF_REG_10, -8),
-		/* slots[tid % SLOTS] = { tid, state } */
-		MOV_REG(BPF_REG_0, BPF_REG_7),
+		LOAD(BPF_DW, BPF_REG_9, BPF_REG_10, -16),
+		READ_KERNEL(-8, 4, BPF_REG_9, tid_offset),
+		LOAD(BPF_W, BPF_REG_9, BPF_REG_10, -8),
+		/* r6 = &slots[tid % SLOTS] */
+		MOV_REG(BPF_REG_0, BPF_REG_9),
 		ALU_IMM(BPF_AND, BPF_REG_0, SLOTS - 1),
 		STORE(BPF_W, BPF_REG_10, -4, BPF_REG_0),
 		MOV_REG(BPF_REG_2, BPF_REG_10),
 		ALU_IMM(BPF_ADD, BPF_REG_2, -4),
 		LOAD_MAP(BPF_REG_1, map),
 		CALL(BPF_FUNC_map_lookup_elem),
-		JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, 2),
-		STORE(BPF_W, BPF_REG_0, 0, BPF_REG_7),
-		STORE(BPF_W, BPF_REG_0, 4, BPF_REG_8),
+		JUMP_IMM(BPF_JNE, BPF_REG_0, 0, 2),
+		MOV_IMM(BPF_REG_0, 0),
+		EXIT(),
+		MOV_REG(BPF_REG_6, BPF_REG_0),
+		/* r8 = task->__state, as far as it means that it blocks */
+		READ_KERNEL(-8, 4, BPF_REG_7, offsets.state),
+		LOAD(BPF_W, BPF_REG_8, BPF_REG_10, -8),
+		ALU_IMM(BPF_AND, BPF_REG_8, STATE_BLOCKED),
+		JUMP_IMM(BPF_JNE, BPF_REG_8, 0, 6),
+		/* preempted or stopped: say nothing, fire if its turn is over */
+		CALL(BPF_FUNC_ktime_get_ns),
+		LOAD(BPF_DW, BPF_REG_1, BPF_REG_6, SLOT(deadline)),
+		JUMP_IMM(BPF_JEQ, BPF_REG_1, 0, 1),
+		JUMP_REG(BPF_JGE, BPF_REG_0, BPF_REG_1, 2),
+		MOV_IMM(BPF_REG_0, 0),
+		EXIT(),
+		/* r1 = the signals that will be blocked when its call returns */
+		READ_KERNEL(-16, 8, BPF_REG_7, offsets.blocked),
+		READ_KERNEL(-24, 8, BPF_REG_7, offsets.real_blocked),
+		READ_KERNEL(-32, 8, BPF_REG_7, offsets.saved_sigmask),
+		READ_KERNEL(-40, 1, BPF_REG_7, offsets.restore_sigmask / 8),
+		LOAD(BPF_DW, BPF_REG_1, BPF_REG_10, -16),
+		LOAD(BPF_DW, BPF_REG_2, BPF_REG_10, -24),
+		ALU_REG(BPF_OR, BPF_REG_1, BPF_REG_2),
+		LOAD(BPF_B, BPF_REG_2, BPF_REG_10, -40),
+		ALU_IMM(BPF_AND, BPF_REG_2, 1 << offsets.restore_sigmask % 8),
+		JUMP_IMM(BPF_JEQ, BPF_REG_2, 0, 1),
+		LOAD(BPF_DW, BPF_REG_1, BPF_REG_10, -32),
+		ALU_IMM(BPF_AND, BPF_REG_1, 1 << (SIGTRAP - 1)),
+		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 5),
+		/* blocks: slot->tid = tid, slot->state = state | TRAP_BLOCKED */
+		MOV_REG(BPF_REG_2, BPF_REG_1),
+		ALU_IMM(BPF_LSH, BPF_REG_2, 31 - (SIGTRAP - 1)),
+		ALU_REG(BPF_OR, BPF_REG_2, BPF_REG_8),
+		STORE(BPF_W, BPF_REG_6, SLOT(state), BPF_REG_2),
+		STORE(BPF_W, BPF_REG_6, SLOT(tid), BPF_REG_9),
+		/* fire, unless SIGTRAP is blocked or it blocks quietly */
+		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, 3),
+		LOAD(BPF_W, BPF_REG_2, BPF_REG_6, SLOT(quiet)),
+		JUMP_IMM(BPF_JEQ, BPF_REG_2, 0, 3),
+		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 2),
+		MOV_IMM(BPF_REG_0, 0),
+		EXIT(),
 		MOV_IMM(BPF_REG_0, 1),
+		STORE(BPF_W, BPF_REG_6, SLOT(fired), BPF_REG_0),
 		EXIT(),
 	};
 
@@ -146,6 +182,7 @@ static int program_load(int map, int tid_offset)
 			     sizeof(code) / sizeof(code[0]), NULL);
 }
 
+/* In bits, or -1. */
 static int member_offset(const struct btf *btf, const char *name, const char *member)
 {
 	int id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
@@ -158,24 +195,34 @@ static int member_offset(const struct btf *btf, const char *name, const char *me
 	m = btf_members(type);
 	for (uint32_t i = 0; i < btf_vlen(type); i++)
 		if (!strcmp(btf__name_by_offset(btf, m[i].name_off), member))
-			return (int)(btf_member_bit_offset(type, i) / 8);
+			return (int)btf_member_bit_offset(type, i);
 	return -1;
 }
 
 static bool find_offsets(void)
 {
+	static const struct {
+		const char *name, *member;
+		int *offset, unit;
+	} members[] = {
+		{ "task_struct", "__state", &offsets.state, 8 },
+		{ "task_struct", "blocked", &offsets.blocked, 8 },
+		{ "task_struct", "real_blocked", &offsets.real_blocked, 8 },
+		{ "task_struct", "saved_sigmask", &offsets.saved_sigmask, 8 },
+		{ "task_struct", "restore_sigmask", &offsets.restore_sigmask, 1 },
+		{ "task_struct", "thread_pid", &offsets.thread_pid, 8 },
+		{ "pid", "level", &offsets.level, 8 },
+		{ "pid", "numbers", &offsets.numbers, 8 },
+	};
 	struct btf *btf = btf__load_vmlinux_btf();
+	int bits = btf ? 0 : -1;
 
-	if (!btf)
-		return false;
-	offsets.state = member_offset(btf, "task_struct", "__state");
-	offsets.blocked = member_offset(btf, "task_struct", "blocked");
-	offsets.thread_pid = member_offset(btf, "task_struct", "thread_pid");
-	offsets.level = member_offset(btf, "pid", "level");
-	offsets.numbers = member_offset(btf, "pid", "numbers");
+	for (size_t i = 0; bits >= 0 && i < sizeof(members) / sizeof(members[0]); i++) {
+		bits = member_offset(btf, members[i].name, members[i].member);
+		*members[i].offset = bits / members[i].unit;
+	}
 	btf__free(btf);
-	return offsets.state >= 0 && offsets.blocked >= 0 && offsets.thread_pid >= 0 &&
-	       offsets.level >= 0 && offsets.numbers >= 0;
+	return bits >= 0;
 }
 
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -266,10 +313,36 @@ void latch_rearm(struct task *task)
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
 }
 
-void latch_reset(const struct task *task)
+static int64_t monotonic_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return timespec_to_ns(&ts);
+}
+
+void latch_prepare(const struct task *task, bool quiet, int64_t ns)
+{
+	volatile struct latch_slot *slot;
+
+	if (!slots)
+		return;
+	slot = &slots[task->tid % SLOTS];
+	slot->tid = slot->fired = 0;
+	slot->quiet = quiet;
+	/* The watchdog, whose timer ends the turn, must not come too early. */
+	slot->deadline = monotonic_now() + ns - DEADLINE_MARGIN;
+}
+
+void latch_postpone(const struct task *task, int64_t ns)
 {
 	if (slots)
-		slots[task->tid % SLOTS].tid = 0;
+		slots[task->tid % SLOTS].deadline += ns;
+}
+
+bool latch_fired(const struct task *task)
+{
+	return slots && task->latch >= 0 && slots[task->tid % SLOTS].fired;
 }
 
 /* What the kernel says of a task whose latch has not fired, or has no program. */

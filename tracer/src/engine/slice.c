@@ -132,6 +132,9 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 		.cap = engine.live || host_is_instant(host) ? INT64_MAX : limit,
 	};
 	engine_unlock();
+	start = tsc_now();
+	ticks = slice->tsc_end > start ? slice->tsc_end - start : 0;
+	latch_prepare(task, timed_stops(task), fixed_mul(ticks, engine.ns_per_tsc));
 	/* The timer may have gone off just before there was a slice to see. */
 	watchdog_arm(slice->tsc_end);
 	if (task->process->clock)
@@ -147,6 +150,7 @@ void slice_exclude(uint64_t ticks)
 		return;
 	slice->tsc_start += ticks;
 	slice->tsc_end += ticks;
+	latch_postpone(slice->task, fixed_mul(ticks, engine.ns_per_tsc));
 	process = slice->task->process;
 	if (process->clock) {
 		process->clock->page->sequence++;
@@ -158,10 +162,12 @@ void slice_exclude(uint64_t ticks)
 static void stop_demoted(struct task *task)
 {
 	const struct sched_param param = { .sched_priority = PRIO_TASK };
+	bool computes, trap_blocked;
 
-	task->kick = KICK_MASK;
-	task->kick_interrupts = true;
-	ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
+	/* It may have blocked or stopped by itself. */
+	latch_state(task, &computes, &trap_blocked);
+	if (computes)
+		task_interrupt(task);
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
 }
 
@@ -252,6 +258,20 @@ static struct task *await_block(pid_t tid, bool *trap_blocked)
 	}
 }
 
+/*
+ * The latch cannot stop a task that blocks SIGTRAP: let it enter its call once
+ * more, to be stopped at its exit. Calls that may have done a part of their work
+ * are left alone.
+ */
+static void watch_call(struct task *task)
+{
+	if (task->vforking || timed_stops(task) || !timed_restartable(task))
+		return;
+	task->exit = EXIT_WATCHED;
+	task_interrupt(task);
+	task_drain();
+}
+
 static void after_block(pid_t tid)
 {
 	bool trap_blocked;
@@ -259,16 +279,9 @@ static void after_block(pid_t tid)
 
 	if (!task)
 		return;
-	/* Blocked still, after it was unblocked: by a mask that is only the call's
-	 * own, and gone when it returns. */
-	if (trap_blocked && !task->mask_tried) {
-		task->mask_tried = true;
-		task_kick(task, KICK_MASK);
-		task_drain();
-		return;
-	}
-	task->mask_tried = trap_blocked;
 	timed_blocked(task);
+	if (trap_blocked)
+		watch_call(task);
 }
 
 void slice_run(struct task *task, int64_t limit)
@@ -284,14 +297,13 @@ void slice_run(struct task *task, int64_t limit)
 	engine.stats.slices++;
 	task_resume(task);
 	end = tsc_now();
-	if (slice->demoted)
-		stop_demoted(task);
 	engine_lock();
 	charge(slice, limit, end, cpu_before);
-	if (slice->cut && !task->kick)
-		task->kick = KICK_SLICE;
-	slice->host = NULL;
+	task->cut = slice->cut;
+	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();
+	if (slice->demoted)
+		stop_demoted(task);
 	task_drain();
 	after_block(tid);
 	task_await_exits();

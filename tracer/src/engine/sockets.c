@@ -1,75 +1,88 @@
 // SPDX-License-Identifier: MIT
 /*
- * Timeouts of sockets. SO_RCVTIMEO and SO_SNDTIMEO are remembered, not set. A task that blocks is
- * asked (in /proc) what it blocks in only if its process has set one.
+ * Timeouts of sockets, SO_RCVTIMEO and SO_SNDTIMEO. The kernel keeps them, so
+ * that they are copied, inherited and passed on with the socket, but as times
+ * so far away that they are never reached: the virtual timeout's microseconds
+ * are added to BASE seconds. A task that blocks in a call on a socket is asked
+ * for them, if any of this engine's tasks has ever set one.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "timed.h"
 
-struct socket_timeout {
-	LIST_ENTRY(socket_timeout) entry;
-	int fd;
-	uint64_t inode;	  /* descriptors are closed and used again */
-	int64_t ns[2];	  /* receive, send; 0: none */
-};
+#define BASE (1LL << 44)
+#define TIMEOUT_MAX (1LL << 43) /* us; what is longer is real, and as good as never */
+#define USEC_PER_SEC 1000000LL
 
-static uint64_t socket_inode(const struct task *task, int fd)
+static bool used;
+
+/* A duplicate of the process' descriptor; -1 if there is no such one. */
+static int socket_open(const struct task *task, int fd)
 {
-	char path[48], target[64];
-	unsigned long inode = 0;
-	ssize_t size;
+	int pidfd = (int)syscall(SYS_pidfd_open, task->process->pid, 0);
+	int own;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tid, fd);
-	size = readlink(path, target, sizeof(target) - 1);
-	if (size < 0)
-		return 0;
-	target[size] = '\0';
-	return sscanf(target, "socket:[%lu]", &inode) == 1 ? inode : 0;
-}
-
-static struct socket_timeout *socket_timeout_get(struct task *task, int fd,
-						 bool create)
-{
-	struct socket_timeout *timeout;
-	uint64_t inode = socket_inode(task, fd);
-
-	if (!inode)
-		return NULL;
-	LIST_FOREACH(timeout, &task->process->socket_timeouts, entry)
-		if (timeout->fd == fd) {
-			if (timeout->inode != inode)
-				timeout->ns[0] = timeout->ns[1] = 0;
-			timeout->inode = inode;
-			return timeout;
-		}
-	if (!create)
-		return NULL;
-	timeout = xcalloc(sizeof(*timeout));
-	timeout->fd = fd;
-	timeout->inode = inode;
-	LIST_INSERT_HEAD(&task->process->socket_timeouts, timeout, entry);
-	return timeout;
+	if (pidfd < 0)
+		return -1;
+	own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	close(pidfd);
+	return own;
 }
 
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 {
-	bool send = regs->rdx == SO_SNDTIMEO_OLD || regs->rdx == SO_SNDTIMEO_NEW;
-	struct socket_timeout *timeout;
-	int64_t ns;
+	struct timeval tv;
+	int fd, result;
 
-	if (regs->r8 < 2 * sizeof(int64_t) ||
-	    !read_interval(task, regs->r10, true, &ns))
-		return true; /* the kernel says what is wrong with it */
-	timeout = socket_timeout_get(task, (int)regs->rdi, true);
-	if (!timeout)
+	if ((int32_t)regs->r8 < (int32_t)sizeof(tv) ||
+	    task_read(task, regs->r10, &tv, sizeof(tv)) || tv.tv_sec < 0 ||
+	    tv.tv_sec >= TIMEOUT_MAX / USEC_PER_SEC || tv.tv_usec < 0 ||
+	    tv.tv_usec >= USEC_PER_SEC || (!tv.tv_sec && !tv.tv_usec))
+		return true; /* none, or the kernel says what is wrong with it */
+	fd = socket_open(task, (int)regs->rdi);
+	if (fd < 0)
 		return true;
-	timeout->ns[send] = ns == HEAP_NEVER ? 0 : ns;
-	call_skip(task, regs, 0);
+	tv.tv_sec = BASE + tv.tv_sec * USEC_PER_SEC + tv.tv_usec;
+	tv.tv_usec = 0;
+	result = setsockopt(fd, SOL_SOCKET, (int)regs->rdx, &tv, sizeof(tv));
+	call_skip(task, regs, result ? -errno : 0);
+	close(fd);
+	used = true;
+	return true;
+}
+
+/* In us, 0 if it has none in virtual time. */
+static int64_t socket_timeout(int fd, int option)
+{
+	socklen_t size = sizeof(struct timeval);
+	struct timeval tv;
+
+	if (getsockopt(fd, SOL_SOCKET, option, &tv, &size) || tv.tv_sec < BASE)
+		return 0;
+	return tv.tv_sec - BASE;
+}
+
+bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
+{
+	int fd = socket_open(task, (int)regs->rdi);
+	int64_t us = fd < 0 ? 0 : socket_timeout(fd, (int)regs->rdx);
+	struct timeval tv = { us / USEC_PER_SEC, us % USEC_PER_SEC };
+	int32_t size;
+
+	if (fd >= 0)
+		close(fd);
+	if (!us || task_read(task, regs->r8, &size, sizeof(size)) || size < 0)
+		return true;
+	if (size > (int32_t)sizeof(tv))
+		size = sizeof(tv);
+	call_skip(task, regs,
+		  task_write(task, regs->r10, &tv, (size_t)size) ?
+			  -EFAULT :
+			  task_write(task, regs->r8, &size, sizeof(size)));
 	return true;
 }
 
@@ -80,37 +93,59 @@ const struct timed_call socket_connect = {
 	.name = "connect", .nr = -1, .timeout = -EINPROGRESS
 };
 
+static bool is_local(int fd)
+{
+	socklen_t size = sizeof(int);
+	int domain;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) &&
+	       domain == AF_UNIX;
+}
+
+static bool begin_socket_wait(struct task *task, int fd, int option,
+			      const struct timed_call *call)
+{
+	static const struct user_regs_struct none;
+	int own = socket_open(task, fd);
+	int64_t us;
+
+	if (own < 0)
+		return false;
+	us = socket_timeout(own, option);
+	if (us)
+		wait_begin(task,
+			   call == &socket_connect && is_local(own) ? &socket_wait :
+								      call,
+			   &none, host_now(task->host) + us * NSEC_PER_USEC);
+	close(own);
+	return us != 0;
+}
+
 void timed_blocked(struct task *task)
 {
-	const struct timed_call *call = &socket_wait;
-	struct socket_timeout *timeout;
-	char path[48], text[256];
-	unsigned long fd;
-	bool send = false;
-	int nr, size;
-	FILE *file;
+	struct blocked_call call;
 
-	if (LIST_EMPTY(&task->process->socket_timeouts) || task->wait.call)
+	if (!used || (task->wait.call && !task->wait.restart) ||
+	    !blocked_call(task, &call))
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/syscall", task->tid);
-	file = fopen(path, "re");
-	if (!file)
-		return;
-	size = (int)fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[size > 0 ? size : 0] = '\0';
-	if (sscanf(text, "%d 0x%lx", &nr, &fd) != 2)
-		return;
-	switch (nr) {
+	switch (call.nr) {
 	case SYS_connect:
-		call = &socket_connect;
-		/* fall through */
+		begin_socket_wait(task, (int)call.args[0], SO_SNDTIMEO,
+				  &socket_connect);
+		break;
+	case SYS_splice:
+		if (begin_socket_wait(task, (int)call.args[0], SO_RCVTIMEO,
+				      &socket_wait))
+			break;
+		begin_socket_wait(task, (int)call.args[2], SO_SNDTIMEO, &socket_wait);
+		break;
 	case SYS_write:
 	case SYS_writev:
 	case SYS_sendto:
 	case SYS_sendmsg:
 	case SYS_sendmmsg:
-		send = true;
+	case SYS_sendfile:
+		begin_socket_wait(task, (int)call.args[0], SO_SNDTIMEO, &socket_wait);
 		break;
 	case SYS_read:
 	case SYS_readv:
@@ -119,12 +154,7 @@ void timed_blocked(struct task *task)
 	case SYS_recvmmsg:
 	case SYS_accept:
 	case SYS_accept4:
+		begin_socket_wait(task, (int)call.args[0], SO_RCVTIMEO, &socket_wait);
 		break;
-	default:
-		return;
 	}
-	timeout = socket_timeout_get(task, (int)fd, false);
-	if (timeout && timeout->ns[send])
-		wait_begin(task, call, &(struct user_regs_struct){ 0 },
-			   host_now(task->host) + timeout->ns[send]);
 }

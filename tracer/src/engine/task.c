@@ -202,94 +202,61 @@ void task_resume(struct task *task)
 	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
 	task->state = TASK_AWAY;
 	task->signal = 0;
-	latch_reset(task);
+	task->cut = false;
 	if (task->latch_spent)
 		latch_rearm(task);
 	/* If it fails the task has been killed, and its end is to be waited for. */
 	ptrace(request, task->tid, 0, signal);
 }
 
-void task_kick(struct task *task, enum kick_reason reason)
+void task_interrupt(struct task *task)
 {
-	bool in_kernel;
-
-	task->kick = reason;
-	latch_state(task, &in_kernel, &task->kick_interrupts);
-	if (task->kick_interrupts)
-		ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
-	else
-		syscall(SYS_tgkill, task->process->pid, task->tid, SIGTRAP);
-}
-
-static void unblock_trap(struct task *task)
-{
-	uint64_t mask;
-
-	if (ptrace(PTRACE_GETSIGMASK, task->tid, sizeof(mask), &mask))
-		return;
-	if (!(mask & 1ULL << (SIGTRAP - 1)))
-		return;
-	mask &= ~(1ULL << (SIGTRAP - 1));
-	ptrace(PTRACE_SETSIGMASK, task->tid, sizeof(mask), &mask);
-}
-
-static void kick_done(struct task *task)
-{
-	if (task->kick_interrupts)
-		unblock_trap(task);
-	task->kick = KICK_NONE;
-	task->kick_interrupts = false;
+	task->interrupted = true;
+	ptrace(PTRACE_INTERRUPT, task->tid, 0, 0);
 }
 
 /* ---- stops ------------------------------------------------------------- */
 
-/* The engine's own SIGTRAP is for nobody else to see. */
-static bool own_trap(const siginfo_t *info)
-{
-	return info->si_code == TRAP_PERF ||
-	       (info->si_code == SI_TKILL &&
-		(info->si_pid == getpid() || info->si_pid == 0));
-}
-
-/* Returns true if the task may go on at once, false if its turn is over. */
-static bool stop_signal(struct task *task, int signal)
+static void stop_signal(struct task *task, int signal)
 {
 	siginfo_t info;
-	bool cut;
 
+	/* The latch's SIGTRAP is for nobody else to see. */
 	if (signal == SIGTRAP &&
-	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) && own_trap(&info)) {
-		cut = task->kick == KICK_SLICE;
+	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) &&
+	    info.si_code == TRAP_PERF) {
 		task->latch_spent = true;
-		if (task->wait.call || task->kick)
-			timed_interrupted(task, false);
-		kick_done(task);
-		return !cut && engine.slice.task == task;
+		wait_latched(task);
+		return;
 	}
-	if (task->wait.call)
-		timed_interrupted(task, false);
-	timed_signal(task, signal);
+	wait_signalled(task, signal);
 	task->signal = signal;
-	return true;
 }
 
-static bool stop_syscall_exit(struct task *task)
+static bool enters_call(const struct task *task)
+{
+	struct ptrace_syscall_info info;
+
+	return ptrace(PTRACE_GET_SYSCALL_INFO, task->tid, sizeof(info), &info) > 0 &&
+	       info.op == PTRACE_SYSCALL_INFO_ENTRY;
+}
+
+static void stop_syscall(struct task *task, bool interrupted)
 {
 	enum exit_reason reason = task->exit;
 	struct user_regs_struct regs;
 
+	if (reason == EXIT_WATCHED && enters_call(task))
+		return;
 	task->exit = EXIT_NONE;
 	switch (reason) {
 	case EXIT_TIMED:
-		timed_interrupted(task, true);
-		if (task->kick_interrupts) /* this stop has taken the place of its own */
-			kick_done(task);
+	case EXIT_WATCHED:
+		wait_exit(task, interrupted);
 		break;
 	case EXIT_RESULT:
 		if (task_get_regs(task, &regs))
 			task->leave(task, &regs);
-		if (task->kick_interrupts)
-			kick_done(task);
 		break;
 	case EXIT_EXEC:
 		if (task_get_regs(task, &regs) && regs.rax == 0 &&
@@ -300,7 +267,6 @@ static bool stop_syscall_exit(struct task *task)
 	case EXIT_NONE:
 		break;
 	}
-	return true;
 }
 
 static bool clone_makes_thread(const struct task *parent)
@@ -379,17 +345,16 @@ static bool stop_event(struct task *task, int signal)
 	case SIGTSTP:
 	case SIGTTIN:
 	case SIGTTOU:
-		if (task->wait.call)
-			timed_interrupted(task, false);
+		wait_held(task);
 		task->state = TASK_HELD;
 		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
 		return false;
 	}
 	if (task->latch < 0 && !task->exit)
 		latch_open(task); /* its first stop */
-	if (task->wait.call || task->kick)
-		timed_interrupted(task, false);
-	kick_done(task);
+	/* A stop that lasted is the user's. */
+	if (task->state != TASK_HELD)
+		wait_interrupted(task);
 	return true;
 }
 
@@ -411,10 +376,12 @@ static void stop_exit(struct task *task)
 static void on_stop(struct task *task, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
-	bool current = engine.slice.task == task;
-	bool first = current;
+	bool first = engine.slice.task == task && !task->cut;
+	bool interrupted = task->interrupted;
 
 	engine.stats.stops++;
+	/* Whatever stop it is, it has taken the place of that one. */
+	task->interrupted = false;
 	/* Only a leader that stood still while another thread called exec. */
 	if (task->state == TASK_READY) {
 		TAILQ_REMOVE(&task->host->ready, task, ready_entry);
@@ -423,9 +390,9 @@ static void on_stop(struct task *task, int status)
 	switch (event) {
 	case 0:
 		if (signal == (SIGTRAP | 0x80))
-			stop_syscall_exit(task);
+			stop_syscall(task, interrupted);
 		else
-			first = stop_signal(task, signal) && current;
+			stop_signal(task, signal);
 		break;
 	case PTRACE_EVENT_SECCOMP:
 		if (task->state == TASK_JOINING) {

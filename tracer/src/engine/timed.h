@@ -18,10 +18,12 @@ enum condition {
 	CLOCKID,   /* argument 0 is a clock that is virtual, or a CPU clock */
 	FUTEX,	   /* a futex operation with a timeout */
 	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
+	TIMEOPT,   /* timeouts of sockets */
 	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
 	REFUSED,   /* never: not permitted */
 	PRETEND,   /* never: the call returns 0 and does nothing */
+	MISSING,   /* never: the kernel has no such call */
 };
 
 /* How a timeout is written in a call's argument. */
@@ -51,7 +53,8 @@ struct timed_call {
 	/* The wait is over, `remaining` ns before its deadline. */
 	void (*finish)(struct task *task, const struct user_regs_struct *args,
 		       int64_t remaining, bool timed_out);
-	bool sleeps; /* waits for nothing but time and signals */
+	bool sleeps;  /* waits for nothing but time and signals */
+	bool patient; /* after its timeout it goes on until it has something */
 };
 
 extern const struct timed_call timed_calls[];
@@ -75,11 +78,25 @@ static inline uint64_t *arg_register(struct user_regs_struct *regs, int arg)
 	}
 }
 
+/* HEAP_NEVER stays what it is. */
+int64_t add_time(int64_t a, int64_t b);
 /* Reads a timespec or timeval of the task; false if the kernel would refuse it. */
 bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *ns);
 /* The task is about to wait, until `deadline` at the latest. */
 void wait_begin(struct task *task, const struct timed_call *call,
 		const struct user_regs_struct *regs, int64_t deadline);
+void wait_end(struct task *task);
+/* At the entry of a call that has its timeout where the table says. */
+bool enter_wait(struct task *task, const struct timed_call *call,
+		struct user_regs_struct *regs);
+
+/* What a blocked task waits in, as /proc has it. */
+struct blocked_call {
+	int nr;
+	unsigned long args[4];
+};
+
+bool blocked_call(const struct task *task, struct blocked_call *call);
 
 /* clocks.c */
 bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs);
@@ -104,5 +121,6 @@ int cputime_sleep(struct task *task, int64_t clock, int64_t time, bool absolute)
 /* sockets.c */
 extern const struct timed_call socket_connect; /* a wait with SO_SNDTIMEO */
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs);
+bool enter_getsockopt(struct task *task, struct user_regs_struct *regs);
 
 #endif /* KRONOS_TIMED_H */

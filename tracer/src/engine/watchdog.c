@@ -18,7 +18,7 @@
 
 #include "engine.h"
 
-/* After this a task that ignores the cut loses its priority. */
+/* After this a task that the latch has not stopped loses its priority. */
 #define DEMOTE_AFTER NSEC_PER_MSEC
 #define STALL_SECONDS 5
 
@@ -66,16 +66,14 @@ static void on_timer(void)
 	if (slice->host && slice->task && !slice->demoted) {
 		if (tsc_now() < slice->tsc_end) {
 			arm_at(slice->tsc_end);
-		} else if (!slice->cut) {
+		} else if (!slice->cut && latch_fired(slice->task)) {
 			slice->cut = true;
-			syscall(SYS_tgkill, slice->task->process->pid,
-				slice->task->tid, SIGTRAP);
 			slice->tsc_end = tsc_now() +
 					 (uint64_t)((double)DEMOTE_AFTER *
 						    engine.tsc_per_ns);
 			arm_at(slice->tsc_end);
 		} else {
-			slice->demoted = true;
+			slice->cut = slice->demoted = true;
 			sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
 		}
 	}

@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every kind of wait, interrupted in every way: by a handler with and without
+ * SA_RESTART, by an ignored and a blocked signal, by the end of a child that
+ * nobody asked for, by SIGSTOP and SIGCONT of another process.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/futex.h>
+#include <mqueue.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static int64_t interrupt = 10 * MSEC; /* when the wait is interrupted */
+static int64_t wait_time;	      /* how long it takes if that does not end it */
+#define LONG (20 * SEC)		      /* if that must end it */
+
+static volatile sig_atomic_t handled;
+
+static int idle_pipe[2], epoll, sem, receiver, sender, listener;
+static aio_context_t aio;
+static mqd_t empty_queue, full_queue;
+static uint32_t pi_word, plain_word;
+static sem_t semaphore;
+static pid_t pi_owner;
+
+static struct timespec in(clockid_t clock, int64_t ns)
+{
+	return at(now_on(clock) + ns);
+}
+
+/* ---- the waits --------------------------------------------------------- */
+
+static int64_t left; /* of a wait that says so, -1: it does not */
+
+static long wait_nanosleep(int64_t ns)
+{
+	struct timespec ts = at(ns), rem = { 0 };
+	long result = nanosleep(&ts, &rem);
+
+	if (result)
+		left = rem.tv_sec * SEC + rem.tv_nsec;
+	return result;
+}
+
+static long wait_clock_nanosleep(int64_t ns)
+{
+	struct timespec ts = at(ns), rem = { 0 };
+
+	errno = clock_nanosleep(CLOCK_BOOTTIME, 0, &ts, &rem);
+	if (errno)
+		left = rem.tv_sec * SEC + rem.tv_nsec;
+	return errno ? -1 : 0;
+}
+
+static long wait_clock_nanosleep_absolute(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+
+	errno = clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &ts, NULL);
+	return errno ? -1 : 0;
+}
+
+static long wait_poll(int64_t ns)
+{
+	struct pollfd pfd = { .fd = idle_pipe[0], .events = POLLIN };
+
+	return poll(&pfd, 1, (int)(ns / MSEC));
+}
+
+static long wait_ppoll(int64_t ns)
+{
+	struct pollfd pfd = { .fd = idle_pipe[0], .events = POLLIN };
+	struct timespec ts = at(ns);
+	long result = syscall(SYS_ppoll, &pfd, 1, &ts, NULL, 8);
+
+	left = ts.tv_sec * SEC + ts.tv_nsec;
+	return result;
+}
+
+static long wait_ppoll_masked(int64_t ns)
+{
+	struct pollfd pfd = { .fd = idle_pipe[0], .events = POLLIN };
+	struct timespec ts = at(ns);
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTRAP);
+	sigaddset(&mask, SIGHUP);
+	return ppoll(&pfd, 1, &ts, &mask);
+}
+
+static long wait_select(int64_t ns)
+{
+	struct timeval tv = { ns / SEC, ns % SEC / 1000 };
+	fd_set set;
+	long result;
+
+	FD_ZERO(&set);
+	FD_SET(idle_pipe[0], &set);
+	result = select(idle_pipe[0] + 1, &set, NULL, NULL, &tv);
+	left = tv.tv_sec * SEC + tv.tv_usec * 1000;
+	CHECK(FD_ISSET(idle_pipe[0], &set) == (result < 0));
+	return result;
+}
+
+static long wait_pselect(int64_t ns)
+{
+	struct timespec ts = at(ns);
+
+	return pselect(0, NULL, NULL, NULL, &ts, NULL);
+}
+
+static long wait_epoll(int64_t ns)
+{
+	struct epoll_event event;
+
+	return epoll_wait(epoll, &event, 1, (int)(ns / MSEC));
+}
+
+static long wait_epoll_pwait(int64_t ns)
+{
+	struct epoll_event event;
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTRAP);
+	sigaddset(&mask, SIGHUP);
+	return epoll_pwait(epoll, &event, 1, (int)(ns / MSEC), &mask);
+}
+
+static long wait_epoll_pwait2(int64_t ns)
+{
+	struct epoll_event event;
+	struct timespec ts = at(ns);
+
+	return syscall(SYS_epoll_pwait2, epoll, &event, 1, &ts, NULL, 8);
+}
+
+static long wait_futex(int64_t ns)
+{
+	struct timespec ts = at(ns);
+
+	return syscall(SYS_futex, &plain_word, FUTEX_WAIT, 0, &ts);
+}
+
+static long wait_futex_bitset(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+
+	return syscall(SYS_futex, &plain_word,
+		       FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &ts, NULL, 1);
+}
+
+static long wait_futex_lock_pi(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+
+	return syscall(SYS_futex, &pi_word, FUTEX_LOCK_PI_PRIVATE, 0, &ts);
+}
+
+static long wait_futex_lock_pi2(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_MONOTONIC, ns);
+
+	return syscall(SYS_futex, &pi_word, FUTEX_LOCK_PI2_PRIVATE, 0, &ts);
+}
+
+static long wait_futex_requeue_pi(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_MONOTONIC, ns);
+
+	return syscall(SYS_futex, &plain_word, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0,
+		       &ts, &pi_word);
+}
+
+static long wait_futex_waitv(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_MONOTONIC, ns);
+	struct futex_waitv waiter = { .uaddr = (uintptr_t)&plain_word,
+				      .flags = FUTEX_32 };
+
+	return syscall(SYS_futex_waitv, &waiter, 1, 0, &ts, CLOCK_MONOTONIC);
+}
+
+static long wait_sem(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+
+	return sem_timedwait(&semaphore, &ts);
+}
+
+static long wait_sigtimedwait(int64_t ns)
+{
+	struct timespec ts = at(ns);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	return sigtimedwait(&set, NULL, &ts);
+}
+
+static long wait_sigtimedwait_trap(int64_t ns)
+{
+	struct timespec ts = at(ns);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGTRAP);
+	return sigtimedwait(&set, NULL, &ts);
+}
+
+static long wait_mq_receive(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+	char byte[8];
+
+	return mq_timedreceive(empty_queue, byte, 8, NULL, &ts);
+}
+
+static long wait_mq_send(int64_t ns)
+{
+	struct timespec ts = in(CLOCK_REALTIME, ns);
+
+	return mq_timedsend(full_queue, "x", 1, 0, &ts);
+}
+
+static long wait_semtimedop(int64_t ns)
+{
+	struct sembuf down = { .sem_op = -1 };
+	struct timespec ts = at(ns);
+
+	return semtimedop(sem, &down, 1, &ts);
+}
+
+static long wait_io_getevents(int64_t ns)
+{
+	struct timespec ts = at(ns);
+	struct io_event event;
+
+	return syscall(SYS_io_getevents, aio, 1L, 1L, &event, &ts);
+}
+
+static long wait_io_pgetevents(int64_t ns)
+{
+	struct timespec ts = at(ns);
+	struct io_event event;
+
+	return syscall(SYS_io_pgetevents, aio, 1L, 1L, &event, &ts, NULL);
+}
+
+static void set_timeout(int fd, int option, int64_t ns)
+{
+	struct timeval tv = { ns / SEC, ns % SEC / 1000 };
+
+	CHECK(!setsockopt(fd, SOL_SOCKET, option, &tv, sizeof(tv)));
+}
+
+static long wait_recv(int64_t ns)
+{
+	char byte;
+
+	set_timeout(receiver, SO_RCVTIMEO, ns);
+	return recv(receiver, &byte, 1, 0);
+}
+
+static long wait_read(int64_t ns)
+{
+	char byte;
+
+	set_timeout(receiver, SO_RCVTIMEO, ns);
+	return read(receiver, &byte, 1);
+}
+
+static long wait_send(int64_t ns)
+{
+	set_timeout(sender, SO_SNDTIMEO, ns);
+	return send(sender, "x", 1, 0);
+}
+
+static long wait_accept(int64_t ns)
+{
+	set_timeout(listener, SO_RCVTIMEO, ns);
+	return accept(listener, NULL, NULL);
+}
+
+/* What a signal does to them: E, they fail with EINTR; R, they go on to their deadline. */
+static const struct wait {
+	const char *name;
+	long (*call)(int64_t ns);
+	int timeout;   /* errno of a timeout, 0: they return 0 */
+	char handler, restart, stop;
+} waits[] = {
+	{ "nanosleep", wait_nanosleep, 0, 'E', 'E', 'R' },
+	{ "clock_nanosleep", wait_clock_nanosleep, 0, 'E', 'E', 'R' },
+	{ "clock_nanosleep, absolute", wait_clock_nanosleep_absolute, 0, 'E', 'E', 'R' },
+	{ "poll", wait_poll, 0, 'E', 'E', 'R' },
+	{ "ppoll", wait_ppoll, 0, 'E', 'E', 'R' },
+	{ "ppoll, masked", wait_ppoll_masked, 0, 'E', 'E', 'R' },
+	{ "select", wait_select, 0, 'E', 'E', 'R' },
+	{ "pselect", wait_pselect, 0, 'E', 'E', 'R' },
+	{ "epoll_wait", wait_epoll, 0, 'E', 'E', 'E' },
+	{ "epoll_pwait, masked", wait_epoll_pwait, 0, 'E', 'E', 'E' },
+	{ "epoll_pwait2", wait_epoll_pwait2, 0, 'E', 'E', 'E' },
+	{ "futex", wait_futex, ETIMEDOUT, 'E', 'E', 'R' },
+	{ "futex bitset", wait_futex_bitset, ETIMEDOUT, 'E', 'E', 'R' },
+	{ "futex lock pi", wait_futex_lock_pi, ETIMEDOUT, 'R', 'R', 'R' },
+	{ "futex lock pi2", wait_futex_lock_pi2, ETIMEDOUT, 'R', 'R', 'R' },
+	{ "futex wait requeue pi", wait_futex_requeue_pi, ETIMEDOUT, 'R', 'R', 'R' },
+	{ "futex_waitv", wait_futex_waitv, ETIMEDOUT, 'E', 'R', 'R' },
+	{ "sem_timedwait", wait_sem, ETIMEDOUT, 'E', 'E', 'R' },
+	{ "sigtimedwait", wait_sigtimedwait, EAGAIN, 'E', 'E', 'E' },
+	{ "sigtimedwait, SIGTRAP", wait_sigtimedwait_trap, EAGAIN, 'E', 'E', 'E' },
+	{ "mq_timedreceive", wait_mq_receive, ETIMEDOUT, 'E', 'R', 'R' },
+	{ "mq_timedsend", wait_mq_send, ETIMEDOUT, 'E', 'R', 'R' },
+	{ "semtimedop", wait_semtimedop, EAGAIN, 'E', 'E', 'E' },
+	{ "io_getevents", wait_io_getevents, 0, 'E', 'E', 'E' },
+	{ "io_pgetevents", wait_io_pgetevents, 0, 'E', 'E', 'R' },
+	{ "recv", wait_recv, EAGAIN, 'E', 'E', 'E' },
+	{ "read", wait_read, EAGAIN, 'E', 'E', 'E' },
+	{ "send", wait_send, EAGAIN, 'E', 'E', 'E' },
+	{ "accept", wait_accept, EAGAIN, 'E', 'E', 'E' },
+};
+
+/* ---- the interruptions ------------------------------------------------- */
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	handled++;
+}
+
+static void set_handler(int signal, void (*handler)(int), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+
+	CHECK(!sigaction(signal, &action, NULL));
+}
+
+/* The parent has begun to wait: else the signal might be there before it does. */
+static void await_wait(pid_t parent)
+{
+	char path[32], text[256], *state;
+	ssize_t size;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", parent);
+	do {
+		usleep(1000);
+		fd = open(path, O_RDONLY);
+		size = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[size > 0 ? size : 0] = '\0';
+		state = strrchr(text, ')');
+	} while (!state || state[2] != 'S');
+}
+
+static pid_t interrupt_by(int signal)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid)
+		return pid;
+	await_wait(parent);
+	usleep((useconds_t)(interrupt / 1000));
+	if (signal)
+		kill(parent, signal);
+	if (signal == SIGSTOP) {
+		usleep((useconds_t)(interrupt / 2000));
+		kill(parent, SIGCONT);
+	}
+	_exit(0);
+}
+
+/* One wait, interrupted; 0: only by the end of the child. */
+static void interrupted(const char *how, const struct wait *wait, int signal,
+			char expected)
+{
+	int64_t start, ns = expected == 'E' ? LONG : wait_time;
+	int64_t ended = signal == SIGSTOP ? interrupt * 3 / 2 : interrupt;
+	int64_t due = expected == 'R' ? wait_time : ended, spent;
+	char what[128];
+	long result;
+	int error;
+	pid_t pid;
+
+	snprintf(what, sizeof(what), "%s, %s", wait->name, how);
+	left = -1;
+	start = now();
+	pid = interrupt_by(signal);
+	result = wait->call(ns);
+	error = result < 0 ? errno : 0;
+	spent = now() - start;
+	while (waitpid(pid, NULL, 0) < 0) /* a late signal, on a busy machine */
+		CHECK(errno == EINTR);
+	if (expected == 'R' ? error != wait->timeout || (!error && result) :
+			      error != EINTR) {
+		printf("%s: returned %ld (%s) after %lld ns\n", what, result,
+		       strerror(error), (long long)spent);
+		exit(1);
+	}
+	/* What is before the call, a fork, and after it is not part of the wait. */
+	if (spent < due || spent > due + 2 * MSEC + slack) {
+		printf("%s: took %lld ns, not %lld\n", what, (long long)spent,
+		       (long long)due);
+		exit(1);
+	}
+	if (left >= 0 && (left > ns - (expected == 'E' ? interrupt / 2 : ns) ||
+			  left < ns - due - 2 * MSEC - slack)) {
+		printf("%s: %lld ns are left\n", what, (long long)left);
+		exit(1);
+	}
+}
+
+static void interrupt_in_every_way(const struct wait *wait)
+{
+	sigset_t set;
+
+	set_handler(SIGUSR1, on_signal, 0);
+	handled = 0;
+	interrupted("handler", wait, SIGUSR1, wait->handler);
+	CHECK(handled == 1);
+	set_handler(SIGUSR1, on_signal, SA_RESTART);
+	handled = 0;
+	interrupted("SA_RESTART", wait, SIGUSR1, wait->restart);
+	CHECK(handled == 1);
+	set_handler(SIGUSR1, SIG_IGN, 0);
+	interrupted("ignored", wait, SIGUSR1, 'R');
+	interrupted("child", wait, 0, 'R');
+	interrupted("window", wait, SIGWINCH, 'R');
+	interrupted("stopped", wait, SIGSTOP, wait->stop);
+
+	set_handler(SIGUSR1, on_signal, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	CHECK(!sigprocmask(SIG_BLOCK, &set, NULL));
+	handled = 0;
+	/* These take another mask while they wait. */
+	if (wait->call != wait_ppoll_masked && wait->call != wait_epoll_pwait)
+		interrupted("blocked", wait, SIGUSR1, 'R');
+	CHECK(!handled);
+	CHECK(!sigprocmask(SIG_UNBLOCK, &set, NULL));
+}
+
+/* ---- what is waited for ------------------------------------------------ */
+
+static sem_t owned;
+
+static void *own_lock(void *arg)
+{
+	sigset_t all;
+
+	(void)arg;
+	sigfillset(&all);
+	CHECK(!pthread_sigmask(SIG_SETMASK, &all, NULL));
+	pi_owner = (pid_t)syscall(SYS_gettid);
+	pi_word = (uint32_t)pi_owner;
+	CHECK(!sem_post(&owned));
+	for (;;)
+		pause();
+}
+
+static mqd_t make_queue(const char *suffix)
+{
+	struct mq_attr attributes = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+	char name[64];
+	mqd_t queue;
+
+	snprintf(name, sizeof(name), "/kronos-test-%d-%s", getpid(), suffix);
+	queue = mq_open(name, O_CREAT | O_RDWR, 0600, &attributes);
+	CHECK(queue >= 0);
+	CHECK(!mq_unlink(name));
+	return queue;
+}
+
+static void prepare(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	pthread_t thread;
+	int pair[2];
+
+	CHECK(!pipe(idle_pipe));
+	epoll = epoll_create1(0);
+	sem = semget(IPC_PRIVATE, 1, 0600);
+	CHECK(sem >= 0 && epoll >= 0);
+	empty_queue = make_queue("empty");
+	full_queue = make_queue("full");
+	CHECK(!mq_send(full_queue, "x", 1, 0));
+	CHECK(!sem_init(&semaphore, 0, 0) && !sem_init(&owned, 0, 0));
+	CHECK(!syscall(SYS_io_setup, 8, &aio));
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	receiver = pair[0];
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	sender = pair[0];
+	while (send(sender, &address, sizeof(address), MSG_DONTWAIT) > 0)
+		;
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(!bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)));
+	CHECK(!listen(listener, 1));
+	CHECK(!pthread_create(&thread, NULL, own_lock, NULL));
+	CHECK(!sem_wait(&owned));
+}
+
+int main(int argc, char **argv)
+{
+	check_arguments(argc, argv);
+	/* Where the program is slow, it takes long to come to the wait. */
+	if (slack < SEC && interrupt < 2 * slack)
+		interrupt = 2 * slack;
+	wait_time = 3 * interrupt;
+	prepare();
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		interrupt_in_every_way(&waits[i]);
+	CHECK(!semctl(sem, 0, IPC_RMID));
+	return success();
+}
