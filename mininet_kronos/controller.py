@@ -77,7 +77,9 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
         self._endpoints: dict[str, Endpoint] = {}  # by the switches' logical process
         super().__init__(name, *args, kronos=kronos, process=name, traced=traced, port=port, **params)
         self._ports.add(port)
-        self.servicePort = free_port() if self.control_delay else port
+        # A dilated one runs ahead of the switches within a round: what it says then must wait.
+        self.relayed = self.control_delay > 0 or pace == "dilated"
+        self.servicePort = free_port() if self.relayed else port
 
     @classmethod
     def _choose_port(cls) -> int:
@@ -124,10 +126,10 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
     def endpoint(self, switch: Any) -> Endpoint | KronosController:
         """Return where a switch finds this controller.
 
-        Messages that take time, or reach another network namespace, go by a relay of the engine's; there is
-        one for each logical process of switches.
+        Messages that take time, or reach another network namespace, or are a dilated controller's, go by a
+        relay of the engine's; there is one for each logical process of switches.
         """
-        if not self.control_delay and not switch.inNamespace:
+        if not self.relayed and not switch.inNamespace:
             return self
         process = switch.kronos_process
         if process not in self._endpoints:

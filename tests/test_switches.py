@@ -265,7 +265,7 @@ def test_frames_of_a_round_leave_a_switch_when_they_came(make_net, timestep):
     net.run("20ms")
     begin = net.now
     for number, sender in enumerate(senders):
-        sender.popen([sys.executable, "-c", SEND, sink.IP(), str(number)])
+        sender.popen([sys.executable, "-c", SEND, sink.IP(), str(number), "20"])
     arrivals: dict[str, list[int]] = {}
     for line in receiver.communicate()[0].decode().splitlines():
         source, time = line.split()
@@ -309,7 +309,7 @@ SEND = """
 import socket, sys, time
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 due = time.monotonic_ns() // 50_000_000 * 50_000_000 + 100_000_000 + 1000 * int(sys.argv[2])
-for number in range(20):
+for number in range(int(sys.argv[3])):
     time.sleep((due + number * 170_000 - time.monotonic_ns()) / 1e9)
     sender.sendto(b"the same", (sys.argv[1], 5001))
 """
@@ -320,3 +320,19 @@ while True:
     sender.sendto(b"the same", (sys.argv[1], 5001))
     time.sleep(0.00013)
 """
+
+
+def test_a_busy_controller_holds_up_no_frames(make_net):
+    """It runs ahead of the switch within a round; what it says reaches the switch at its own time."""
+    net = make_net(
+        Star(), controller=with_params(KronosRyu, pace="dilated", cpu_speed=0.1), autoStaticArp=True
+    )
+    hosts = net.hosts
+    warm_up(hosts[1], hosts[0])
+    receiver = hosts[0].popen([sys.executable, "-c", RECEIVE, "2000"])
+    hosts[1].popen([sys.executable, "-c", SEND, hosts[0].IP(), "0", "2000"])
+    result, text = ping(hosts[2], hosts[3], 3, interval=0.1)
+    assert 13.0 < result.replies[1] < 200 and result.replies[3] == 12.0, text
+    times = [int(line.split()[1]) for line in receiver.communicate()[0].decode().splitlines()]
+    gaps = [b - a for a, b in zip(times, times[1:])]
+    assert all(abs(gap - 170_000) < 10 for gap in gaps), [gap for gap in gaps if abs(gap - 170_000) >= 10]
