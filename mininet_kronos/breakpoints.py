@@ -97,7 +97,7 @@ class OutputBreakpoint(Breakpoint):
         """Take the breakpoint away."""
         if self._hear in self.pump.output_listeners:
             self.pump.output_listeners.remove(self._hear)
-            self.pump.unwatch(self._node.stdout.fileno())
+            self.pump.unwatch(self._node.stdout.fileno(), self._read)
 
 
 class FrameBreakpoint(Breakpoint):
@@ -119,7 +119,7 @@ class FrameBreakpoint(Breakpoint):
     def clear(self) -> None:
         """Take the breakpoint away."""
         if self._ours.fileno() >= 0:
-            self.pump.unwatch(self._ours.fileno())
+            self.pump.unwatch(self._ours.fileno(), self._take)
             self._ours.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -209,6 +210,18 @@ class KronosCLI(CLI):  # type: ignore[misc]
         for node in nodes:
             self.waitForNode(node)
 
+    def do_sh(self, line: str) -> None:
+        """Run a command outside of the network, such as ovs-vsctl show; no virtual time passes.
+
+        Usage: sh [cmd args]
+        """
+        with subprocess.Popen(line, shell=True) as process:
+            ended = os.pidfd_open(process.pid)
+            try:
+                self.mn.pump.wait_outside(ended)
+            finally:
+                os.close(ended)
+
     def do_source(self, line: str) -> None:
         """Run the commands of a file.
 
@@ -259,7 +272,7 @@ class KronosCLI(CLI):  # type: ignore[misc]
             self._await(node)
             return
         quietRun("stty -icanon min 1")  # programs get each key
-        with self.mn.pump.watching(self.stdin.fileno(), lambda: node.write(self._typed())):
+        with self.mn.pump.watching([self.stdin.fileno()], lambda: node.write(self._typed())):
             self._await(node)
 
     def _await(self, node: Any) -> None:

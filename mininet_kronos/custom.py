@@ -18,13 +18,13 @@ from mininet_kronos.controller import KronosRemoteController as _KronosRemoteCon
 from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
-from mininet_kronos.link_model import link_params as _link_params
+from mininet_kronos.mn_options import check_class as _check_class
+from mininet_kronos.mn_options import check_options as _check_options
 from mininet_kronos.net import KronosNet as _KronosNet
 from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
-from mininet_kronos.node import check_counter as _check_counter
-from mininet_kronos.node import check_speed as _check_speed
 from mininet_kronos.switch import KronosLinuxBridge as _KronosLinuxBridge
+from mininet_kronos.rtt import test_round_trips as _test_round_trips
 from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
 from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
 
@@ -40,30 +40,38 @@ switches = {
 }
 controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu, "remote": _KronosRemoteController}
 LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
+tests = {"rtt": _test_round_trips}
+
+
+def _fail(problem: object) -> _NoReturn:
+    _error(f"*** Error: {problem}\n")
+    _sys.exit(1)
 
 
 def customClass(classes: _Any, argStr: str) -> _Any:
     """Return a class with preset parameters, as mn's own; wrong ones end mn before it changes anything."""
-    chosen = _util.customClass(classes, argStr)
-    _name, _args, params = _util.splitArgs(argStr)
     try:
-        if _is(chosen, _KronosLink):
-            _link_params(params)
-        if _is(chosen, _KronosHost):
-            _check_speed("host", params.get("cpu_speed", 1))
-            _check_counter("host", params.get("counter", "auto"))
-    except _KronosError as problem:
+        chosen = _util.customClass(classes, argStr)
+        _check_class(chosen, argStr)
+    except Exception as problem:  # Mininet's own is no narrower
         _fail(problem)
     return chosen
 
 
-def _is(chosen: _Any, cls: type) -> bool:
-    return isinstance(chosen, type) and issubclass(chosen, cls)
+def buildTopo(topos: _Any, topoStr: str) -> _Any:
+    """Return the topology, as mn's own; a wrong one ends mn before it changes anything."""
+    try:
+        return _util.buildTopo(topos, topoStr)
+    except Exception as problem:  # whatever a Topo's build() raises
+        _fail(f"--topo {topoStr}: {problem}")
 
 
-def _fail(problem: _KronosError) -> _NoReturn:
-    _error(f"*** Error: {problem}\n")
-    _sys.exit(1)
+def validate(options: _Any) -> None:
+    """End mn for options that have no place in virtual time."""
+    try:
+        _check_options(options)
+    except _KronosError as problem:
+        _fail(problem)
 
 
 def findController(*_args: _Any) -> _Any:
@@ -91,9 +99,9 @@ class Mininet(_KronosNet):
         """Start the network."""
         self._or_exit(super().start)
 
-    def addNAT(self, *args: _Any, **params: _Any) -> _Any:
-        """Say why there is no NAT."""
-        return self._or_exit(super().addNAT, *args, **params)
+    def iperfUdp(self, **params: _Any) -> _Any:
+        """Run iperf with UDP: what mn calls for --test iperfudp, and Mininet itself has no more."""
+        return self.iperf(l4Type="UDP", **params)
 
     @staticmethod
     def _or_exit(method: _Any, *args: _Any, **params: _Any) -> _Any:

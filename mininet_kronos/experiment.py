@@ -27,6 +27,7 @@ FIRST_CPU = 1  # a place
 _NAME_MAX = 64
 _RED, _ECN, _JITTER_REORDERS = 1, 2, 4  # flags of a link
 _INTERFACE_MAX = 16
+_SOCKET_MAX = 108
 _NEVER = 2**63 - 1
 
 
@@ -484,7 +485,11 @@ class Experiment:
     def command_prefix(self, name: str) -> list[str]:
         """Return the arguments that make a command put after them a process of this host."""
         self._host(name)
-        return [str(native_path("tracer")), "--socket", self.socket, "--host", name, "--"]
+        # A host may have mounted something of its own over /run: the way to the socket goes by this process.
+        socket = f"/proc/{os.getpid()}/root{self.socket}"
+        if not self.socket.startswith("/") or len(socket) >= _SOCKET_MAX:
+            socket = self.socket
+        return [str(native_path("tracer")), "--socket", socket, "--host", name, "--"]
 
     def add_link(
         self,

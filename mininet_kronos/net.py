@@ -249,12 +249,14 @@ class KronosNet(Mininet):  # type: ignore[misc]
         atexit.unregister(self.stop)
         mininet.util.poll = select.poll
         KronosNet._live = None
+        self.pump.stopping = True
         try:
             self._sum_up(status)
             self._remove_interfaces()
             self.experiment.stop()
             super().stop()
         finally:
+            self.pump.stopping = False
             self._stopOVS()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
 

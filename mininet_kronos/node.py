@@ -126,6 +126,10 @@ class KronosNodeMixin:
         """Tell whether the shell runs."""
         return self.shell is None or self.shell.poll() is None
 
+    def cmd(self, *args: Any, **params: Any) -> Any:
+        """Run a command and return its output, as in Mininet; nothing while the net is being taken down."""
+        return "" if self.kronos.stopping else super().cmd(*args, **params)  # type: ignore[misc]
+
     # Other processes
 
     def popen(self, *args: Any, **params: Any) -> KronosPopen:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import heapq
 import os
 import select
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Protocol, Union
@@ -66,9 +67,10 @@ class Pump:
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach
         self.require_ovs: Callable[[], None] = lambda: None  # starts the net's Open vSwitch
+        self.stopping = False  # Mininet takes the net down, whose processes have ended
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
-        self._watched: dict[int, tuple[int, Callable[[], None]]] = {}  # by descriptor
+        self._watched: dict[int, tuple[int, list[Callable[[], None]]]] = {}  # by descriptor
         self._halted: Exception | None = None
         self._processes: dict[int, Callable[[], None]] = {}  # by pid
         self._alarms: list[tuple[int, int, Callable[[], int | None]]] = []
@@ -137,29 +139,51 @@ class Pump:
             if alive and not alive():
                 return is_ready(fd)
 
+    def wait_outside(self, fd: int) -> None:
+        """Wait, in real time, until a descriptor of a program outside is readable; it may ask switches.
+
+        What is instant answers; virtual time moves by nanoseconds.
+        """
+        while not is_ready(fd):
+            if self.frozen:
+                self.progress(1, timestep=1)
+            self._sleep(fd, MILLISECOND)
+
     @contextmanager
-    def watching(self, fd: int, callback: Callable[[], None]) -> Iterator[None]:
-        """Call a function in each round in which this is readable; it has to read."""
-        self.watch(fd, callback)
+    def watching(self, fds: Iterable[int], callback: Callable[[], None]) -> Iterator[None]:
+        """Call a function in each round in which one of these is readable."""
+        fds = tuple(fds)
         try:
+            for fd in fds:
+                self.watch(fd, callback)
             yield
         finally:
-            self.unwatch(fd)
+            for fd in fds:
+                self.unwatch(fd, callback)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Do so until unwatch()."""
-        self._watched[fd] = self.experiment.watch_fd(fd), callback
+        """Do so until unwatch(); nobody may leave what is there to be read there for long."""
+        with _without_interrupts():
+            if fd not in self._watched:
+                self._watched[fd] = self.experiment.watch_fd(fd), []
+            self._watched[fd][1].append(callback)
 
-    def unwatch(self, fd: int) -> None:
+    def unwatch(self, fd: int, callback: Callable[[], None]) -> None:
         """Undo watch()."""
-        if fd in self._watched:
-            self.experiment.unwatch_fd(self._watched.pop(fd)[0])
+        with _without_interrupts():
+            number, callbacks = self._watched.get(fd, (0, []))
+            if callback in callbacks:
+                callbacks.remove(callback)
+                if not callbacks:
+                    del self._watched[fd]
+                    self.experiment.unwatch_fd(number)
 
     def _look(self, waited: int) -> None:
         """Call those who watch something else that is readable."""
-        for fd, (_number, callback) in [*self._watched.items()]:
-            if fd != waited and is_ready(fd):
-                callback()
+        for fd, (_number, callbacks) in [*self._watched.items()]:
+            for callback in [*callbacks]:
+                if fd != waited and is_ready(fd):
+                    callback()
 
     def halt(self, reason: Exception) -> None:
         """Raise this, in the call that runs rounds now or next, before another round."""
@@ -238,6 +262,20 @@ class Pump:
             )
 
 
+def _leave() -> None:
+    """Leave what has come to whoever waits for it."""
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 # Descriptors whose other end is in virtual time, and the pump that moves it.
 _pumps: dict[int, Pump] = {}
 
@@ -290,14 +328,8 @@ class Poller:
                 both.register(fd, events)
             endless = timeout is None or timeout < 0
             # The engine has to look at a pty itself to see at once what was written to it.
-            watches = [
-                pump.experiment.watch_fd(fd) for fd, wanted in self._events.items() if wanted & READ_EVENTS
-            ]
-            try:
+            with pump.watching((fd for fd, events in self._events.items() if events & READ_EVENTS), _leave):
                 pump.wait(both.fileno(), None if endless else round(float(timeout or 0) * MILLISECOND))
-            finally:
-                for watch in watches:
-                    pump.experiment.unwatch_fd(watch)
         return self._poll.poll(0)
 
 

@@ -284,12 +284,32 @@ def test_doctor_finds_this_machine_good(run_script):
         (["--host", "kronos,cpu_speed=0"], "cpu_speed 0 must be a number above 0"),
         (["--controller", "kronosryu,apps=no.such.app"], "no.such.app"),
         (["--innamespace"], "KronosNet has no inNamespace"),
+        (["--xterms"], "KronosNet has no xterms"),
+        (["--pin"], "KronosNet has no autoPinCpus"),
+        (["--nat"], "--nat is outside virtual time"),
+        (["--cluster", "localhost"], "--cluster is outside virtual time"),
+        (["--host", "kronos,cpu_sped=2"], "there is no parameter 'cpu_sped'; did you mean cpu_speed?"),
+        (["--host", "kronos,counter=cycles"], "counter 'cycles' is unknown"),
+        (["--host", "cfs"], "'cfs' is outside virtual time; use --host kronos"),
+        (["--host", "none"], "none is unknown - please specify one of"),
+        (["--switch", "user"], "'user' is outside virtual time; use --switch kronosovs"),
+        (["--switch", "kronosovs,failmode=secure"], "did you mean failMode?"),
+        (["--link", "ovs"], "ovs is unknown - please specify one of"),
+        (["--link", "kronos,dealy=1ms"], "there is no parameter 'dealy'; did you mean delay?"),
+        (["--controller", "remote"], "'remote' is outside virtual time; use --controller kronosryu"),
+        (["--controller", "kronosryu,pace=slow"], "pace 'slow' is unknown"),
+        (["--controller", "kronosryu,no_such_app.py"], "Ryu application no_such_app.py does not exist"),
+        (["--topo", "tree,two"], "--topo tree,two: "),
+        (["--topo", "star"], "--topo star: "),
+        (["--test", "pingal"], "--test pingal is unknown; use one of"),
     ],
 )
 def test_mn_refuses_in_one_line(run_script, arguments, expected):
-    done = run_script(*KRONOS, "mn", "-v", "warning", *arguments, "--test", "none")
+    options = arguments if "--test" in arguments else [*arguments, "--test", "none"]
+    done = run_script(*KRONOS, "mn", *options)
     assert done.status == 1, done
     assert "Traceback" not in done.err
+    assert "*** Creating network" not in done.err
     errors = [line for line in done.err.splitlines() if line.startswith("*** Error: ")]
     assert len(errors) == 1, done
     assert expected in errors[0]

@@ -60,3 +60,49 @@ def test_a_test_that_fails_leaves_nothing(run_script):
     done = run_script(*KRONOS, "mn", "--test", "no-such-test")
     assert done.status != 0
     assert "no-such-test" in done.err
+
+
+def test_round_trips_are_at_least_the_delays(run_script):
+    done = run_script(*KRONOS, "mn", "--link", "kronos,delay=5ms", "--topo", "linear,2", "--test", "rtt,2")
+    assert done.status == 0, done
+    assert re.search(r"^h1 -> h2: 30\.\d+ to 3\d\.\d+ ms, delays 30 ms$", done.err + done.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "test", ["pingall", "pingpair", "iperfudp", "all", "none", "build", "pingall+run,2s", "pingAllFull"]
+)
+def test_mininets_own_tests(run_script, test):
+    done = run_script(*KRONOS, "mn", "--link", "kronos,delay=1ms", "--test", test)
+    assert done.status == 0, done
+    assert "completed in" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_several_custom_files(run_script, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from mininet.topo import Topo\n"
+        "from mininet_kronos import KronosHost\n"
+        "class Slow(KronosHost):\n"
+        "    def __init__(self, name, factor=2, **params):\n"
+        "        super().__init__(name, cpu_speed=1 / factor, **params)\n"
+        "class Mine(Topo):\n"
+        "    def build(self, n=2):\n"
+        "        self.addSwitch('s1')\n"
+        "        for i in range(n):\n"
+        "            self.addLink(self.addHost(f'h{i}'), 's1', delay='2ms')\n"
+        "hosts, topos = {'slow': Slow}, {'mine': Mine}\n"
+        "tests = {'mine': lambda net: print('speed', net.experiment.host_status('h0').cpu_speed)}\n"
+    )
+    options = [
+        "--custom",
+        tmp_path / "mine.py",
+        "--host",
+        "slow,factor=4",
+        "--topo",
+        "mine,3",
+        "--test",
+        "mine",
+    ]
+    done = run_script(*KRONOS, "mn", *options)
+    assert done.status == 0, done
+    assert "speed 0.25" in done.out

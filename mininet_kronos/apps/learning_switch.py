@@ -44,12 +44,28 @@ class LearningSwitch(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)
     def switch_connected(self, event: Any) -> None:
-        """Begin anew with a switch: nothing learnt, and a table-miss entry that sends frames here."""
-        datapath = event.msg.datapath
+        """Begin with a new switch."""
+        self.begin(event.msg.datapath)
+
+    @set_ev_cls(ofp_event.EventOFPFlowRemoved, MAIN_DISPATCHER)
+    def table_miss_removed(self, event: Any) -> None:
+        """Begin anew: somebody has removed all flows of a switch."""
+        if event.msg.priority == MISS_PRIORITY:
+            self.begin(event.msg.datapath)
+
+    def begin(self, datapath: Any) -> None:
+        """Forget all that was learnt, and install a table-miss entry that sends frames here."""
         ofproto, parser = datapath.ofproto, datapath.ofproto_parser
         self.stations[datapath.id] = {}
         to_controller = parser.OFPActionOutput(ofproto.OFPP_CONTROLLER, ofproto.OFPCML_NO_BUFFER)
-        self.add_flow(datapath, MISS_PRIORITY, parser.OFPMatch(), to_controller, ofproto.OFP_NO_BUFFER)
+        self.add_flow(
+            datapath,
+            MISS_PRIORITY,
+            parser.OFPMatch(),
+            to_controller,
+            ofproto.OFP_NO_BUFFER,
+            ofproto.OFPFF_SEND_FLOW_REM,
+        )
 
     @set_ev_cls(ofp_event.EventOFPStateChange, MAIN_DISPATCHER)
     def ports_known(self, event: Any) -> None:
@@ -131,7 +147,9 @@ class LearningSwitch(app_manager.RyuApp):
             )
         )
 
-    def add_flow(self, datapath: Any, priority: int, match: Any, output: Any, buffer_id: int) -> None:
+    def add_flow(
+        self, datapath: Any, priority: int, match: Any, output: Any, buffer_id: int, flags: int = 0
+    ) -> None:
         """Install a flow, which also takes the frame in the switch's buffer, if there is one."""
         ofproto, parser = datapath.ofproto, datapath.ofproto_parser
         instructions = [parser.OFPInstructionActions(ofproto.OFPIT_APPLY_ACTIONS, [output])]
@@ -142,6 +160,7 @@ class LearningSwitch(app_manager.RyuApp):
                 match=match,
                 instructions=instructions,
                 buffer_id=buffer_id,
+                flags=flags,
             )
         )
 

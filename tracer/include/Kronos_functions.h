@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-typedef int64_t s64;
+typedef long long s64;
 
 #define EXP_CBE 1 /* all tracers advance together: progressBy() */
 #define EXP_CS 2  /* an external simulator advances each timeline by itself */

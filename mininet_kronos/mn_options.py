@@ -1,0 +1,101 @@
+"""What mn's options ask for, checked before anything is changed: used by custom.py, for `mn --custom`."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from typing import Any, Callable
+
+from mininet.link import Link, TCIntf
+from mininet.node import Controller, Node, Switch
+from mininet.util import splitArgs
+
+from mininet_kronos.controller import KronosController, check_app
+from mininet_kronos.errors import ParameterError
+from mininet_kronos.link import KronosLink
+from mininet_kronos.net import KronosNet
+from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_pace, check_speed
+from mininet_kronos.units import parse_count
+
+ALTERNATIVES = (  # for classes of Mininet's that stay in real time
+    (Switch, KronosNodeMixin, "--switch kronosovs"),
+    (Controller, KronosNodeMixin, "--controller kronosryu"),
+    (Node, KronosNodeMixin, "--host kronos"),
+    (Link, KronosLink, "--link kronos"),
+)
+NOT_PARAMETERS = {"self", "name", "args", "params", "kwargs", "_params", "_kwargs", "kronos", "process"}
+OTHER_NODE_PARAMETERS = ("privateDirs", "dpid")
+TESTS = {"pingall", "pingpair", "iperfudp"}  # of Mininet, in mn's own spelling
+
+
+def check_class(chosen: Any, option: str) -> None:
+    """Raise ParameterError if one of mn's options asks for what the class does not have, or is not virtual.
+
+    chosen: the class, with its parameters preset, or a function that makes objects; option: the text after
+    --host and the like.
+    """
+    if not isinstance(chosen, type):
+        return
+    _name, args, params = splitArgs(option)
+    for theirs, ours, alternative in ALTERNATIVES:
+        if issubclass(chosen, theirs):
+            if not issubclass(chosen, ours):
+                raise ParameterError(f"'{option}' is outside virtual time; use {alternative}")
+            break
+    if issubclass(chosen, (KronosNodeMixin, KronosLink)):
+        _check_names(chosen, params, option)
+    _check_values(chosen, args, params)
+
+
+def _check_names(cls: type, params: dict[str, Any], option: str) -> None:
+    known = _parameters(cls)
+    for name in params:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1) or [", ".join(sorted(known))]
+            raise ParameterError(f"'{option}': there is no parameter '{name}'; did you mean {close[0]}?")
+
+
+def _parameters(cls: type) -> set[str]:
+    """Return the names of all parameters that a class and its bases take."""
+    names: set[str] = set()
+    sources: list[Callable[..., Any]] = [base.__init__ for base in cls.__mro__]  # type: ignore[misc]
+    if issubclass(cls, Link):
+        names.update(MODEL, NOT_MODELLED)
+        sources.append(TCIntf.config)
+    else:
+        names.update(OTHER_NODE_PARAMETERS)
+        sources.append(Node.config)
+    for source in sources:
+        if source is not object.__init__:
+            names.update(inspect.signature(source).parameters)
+    return names - NOT_PARAMETERS
+
+
+def _check_values(cls: type, args: list[str], params: dict[str, Any]) -> None:
+    if issubclass(cls, KronosLink):
+        link_params(params)
+    if issubclass(cls, (KronosHost, KronosController)):
+        check_speed("cpu_speed", params.get("cpu_speed", 1))
+        check_counter("counter", params.get("counter", "auto"))
+    if issubclass(cls, KronosController):
+        check_pace("pace", params.get("pace", "instant"))
+        if params.get("port") is not None:
+            parse_count(params["port"], "port")
+        apps = params.get("apps", ())
+        for app in (*args, *([apps] if isinstance(apps, str) else apps)):
+            check_app(app)
+
+
+def check_options(options: Any) -> None:
+    """Raise ParameterError for options of mn's that have no place in virtual time, and for unknown tests."""
+    if options.cluster:
+        raise ParameterError("--cluster is outside virtual time; hosts of several CPUs: KRONOS_CPUS=4")
+    if getattr(options, "nat", False):
+        raise ParameterError("--nat is outside virtual time; the network has no way out")
+    known = {*getattr(sys.modules["__main__"], "TESTS", ()), *TESTS}
+    for option in options.test:
+        for test in option.split("+"):
+            name = splitArgs(test)[0]
+            if name not in known and name.lower() not in TESTS and not hasattr(KronosNet, name):
+                raise ParameterError(f"--test {name} is unknown; use one of {', '.join(sorted(known))}")
