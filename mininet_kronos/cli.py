@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mininet.cli import CLI
@@ -41,6 +42,7 @@ class KronosCLI(CLI):  # type: ignore[misc]
         self, mininet: Any, stdin: Any = sys.stdin, script: str | None = None, **params: Any
     ) -> None:
         self.breakpoints = Breakpoints(mininet)
+        self.captures: dict[Any, Path] = {}  # by end of a link
         try:
             super().__init__(mininet, stdin=stdin, script=script, **params)
         finally:
@@ -175,6 +177,32 @@ class KronosCLI(CLI):  # type: ignore[misc]
         if not link:
             raise ParameterError(f"there is no link '{name}'; 'links' lists them: name an end or both nodes")
         return link
+
+    def do_capture(self, line: str) -> None:
+        """Write the frames of a link to a pcap file, with virtual stamps in ns.
+
+        Usage: capture                      lists the captures
+               capture s1-eth1 [file]       what this end sends and receives
+               capture h1-s1 [file]         the same for h1's end of the link
+               capture stop [link]          ends one, or all
+        """
+        words = line.split()
+        if words[:1] == ["stop"]:
+            for end in [self._end(name) for name in words[1:]] or [*self.captures]:
+                end.stopCapture()
+                self.captures.pop(end, None)
+        elif words:
+            end = self._end(words[0])
+            self.captures[end] = end.capture(words[1] if len(words) > 1 else None)
+            output(f"{end}: to {self.captures[end]}\n")
+        else:
+            for end, path in self.captures.items():
+                output(f"{end}: to {path}\n")
+
+    def _end(self, name: str) -> Any:
+        """Return the end of a link that a name means."""
+        link = self._link(name)
+        return link.intf2 if name == link.intf2.name or name.startswith(f"{link.intf2.node}-") else link.intf1
 
     # Breakpoints
 
@@ -312,6 +340,8 @@ class KronosCLI(CLI):  # type: ignore[misc]
     def complete_links(self, text: str, *_ignored: Any) -> list[str]:
         """Complete links."""
         return self._interfaces(text)
+
+    complete_capture = complete_links
 
     def _nodes(self, text: str) -> list[str]:
         return [name for name in self.mn if name.startswith(text)]

@@ -23,8 +23,8 @@ from mininet_kronos.mn_options import check_options as _check_options
 from mininet_kronos.net import KronosNet as _KronosNet
 from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
-from mininet_kronos.switch import KronosLinuxBridge as _KronosLinuxBridge
 from mininet_kronos.rtt import test_round_trips as _test_round_trips
+from mininet_kronos.switch import KronosLinuxBridge as _KronosLinuxBridge
 from mininet_kronos.switch import KronosOVSBridge as _KronosOVSBridge
 from mininet_kronos.switch import KronosOVSSwitch as _KronosOVSSwitch
 
@@ -36,6 +36,7 @@ switches = {
     "ovs": _KronosOVSSwitch,
     "ovsk": _KronosOVSSwitch,
     "ovsbr": _KronosOVSBridge,
+    "kronoslxbr": _KronosLinuxBridge,
     "lxbr": _KronosLinuxBridge,
 }
 controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu, "remote": _KronosRemoteController}

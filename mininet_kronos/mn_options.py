@@ -14,6 +14,7 @@ from mininet.util import splitArgs
 from mininet_kronos.controller import KronosController, check_app
 from mininet_kronos.errors import ParameterError
 from mininet_kronos.link import KronosLink
+from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.net import KronosNet
 from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_pace, check_speed
 from mininet_kronos.units import parse_count
@@ -61,7 +62,7 @@ def _parameters(cls: type) -> set[str]:
     names: set[str] = set()
     sources: list[Callable[..., Any]] = [base.__init__ for base in cls.__mro__]  # type: ignore[misc]
     if issubclass(cls, Link):
-        names.update(MODEL, NOT_MODELLED)
+        names.update(MODEL)
         sources.append(TCIntf.config)
     else:
         names.update(OTHER_NODE_PARAMETERS)

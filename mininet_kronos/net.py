@@ -431,7 +431,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     def waitConnected(self, timeout: float | None = None, delay: float = 0.5) -> bool:
         """Wait until all switches are connected, as in Mininet; in virtual time once frozen."""
-        if not self._started:
+        if not self.pump.frozen:
             return bool(super().waitConnected(timeout, delay))
         deadline = math.inf if timeout is None else self.now + parse_duration(timeout)
         while not all(switch.connected() for switch in self.switches):

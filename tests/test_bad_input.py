@@ -296,7 +296,7 @@ def test_doctor_finds_this_machine_good(run_script):
         (["--switch", "kronosovs,failmode=secure"], "did you mean failMode?"),
         (["--link", "ovs"], "ovs is unknown - please specify one of"),
         (["--link", "kronos,dealy=1ms"], "there is no parameter 'dealy'; did you mean delay?"),
-        (["--controller", "remote"], "'remote' is outside virtual time; use --controller kronosryu"),
+        (["--controller", "ref"], "'ref' is outside virtual time; use --controller kronosryu"),
         (["--controller", "kronosryu,pace=slow"], "pace 'slow' is unknown"),
         (["--controller", "kronosryu,no_such_app.py"], "Ryu application no_such_app.py does not exist"),
         (["--topo", "tree,two"], "--topo tree,two: "),

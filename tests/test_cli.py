@@ -136,10 +136,8 @@ def test_break_at_what_a_node_writes(cli):
         "break",
         "continue",
     )
-    assert (
-        "will stop at output of h1 that matches 'icmp_seq=3'\noutput of h1 that matches 'icmp_seq=3'\n"
-        in said
-    )
+    listed = [f"output of h1 that matches '{pattern}'" for pattern in ("icmp_seq=3", "never")]
+    assert "".join(f"{each}\n" for each in [*(f"will stop at {each}" for each in listed), *listed]) in said
     assert re.search(
         r"\*\*\* stopped at 2\.\d+ s: output of h1 .*: 64 bytes from 10.0.0.2: icmp_seq=3 .* ms$",
         said,
@@ -216,6 +214,18 @@ def test_a_switch_stops_and_starts_again(cli):
         "h1 ping -c1 h2",
     )
     assert re.findall(r"(\d) received", said) == ["1", "0", "1"]
+
+
+def test_captures(cli, tmp_path):
+    said = cli(
+        f"capture h2-s1 {tmp_path}/h2.pcap", "h1 ping -c2 -i 1 h2", "capture", "capture stop", "capture",
+        "h1 ping -c1 h2", f"sh tcpdump -tt -n -r {tmp_path}/h2.pcap icmp", "capture h9",
+    )  # fmt: skip
+    assert said.count(f"h2-eth0: to {tmp_path}/h2.pcap\n") == 2
+    stamps = [float(stamp) for stamp in re.findall(r"(\d+\.\d+) IP 10.0.0.1 > 10.0.0.2", said)]
+    assert len(stamps) == 2
+    assert stamps[1] - stamps[0] == pytest.approx(1, abs=0.01)
+    assert "*** there is no link 'h9'" in said
 
 
 def test_every_verb_has_help(cli):

@@ -117,6 +117,25 @@ def orchestrate(run_script, tmp_path, monkeypatch):
     return run
 
 
+def test_the_guide_for_migrating(run_script, tmp_path):
+    """Its script and its command for C run as they stand there."""
+    guide = (TRACER_DIR.parent / "docs" / "migrating-from-kronos.md").read_text()
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / "orchestrator.py").write_text(guide.split("```python\n")[1].split("```")[0])
+    (tmp_path / "program.c").write_text(PROGRAM)
+    run, build = re.search(r"`sudo (env PATH=.*?)`", guide), re.search(r"^    (gcc .*)$", guide, re.MULTILINE)
+    assert run
+    assert build
+    done = run_script("bash", "-c", run[1], cwd=tmp_path)
+    assert (done.status, done.err) == (0, ""), done
+    assert done.out.endswith("3000000000\n")
+    assert len(done.out.splitlines()) == 3
+    env = {**os.environ, "PWD": str(tmp_path), "PATH": f"{NATIVE}:{os.environ['PATH']}"}
+    done = run_script("bash", "-c", f"{build[1]} && ./program", cwd=tmp_path, env=env)
+    assert (done.status, done.err) == (0, ""), done
+    assert "6000000000 6000000000" in done.out
+
+
 def stamps(path):
     """Return the times that `date` has written."""
     return [float(text) for text in re.findall(r"^\d+\.\d+$", Path(path).read_text(), re.MULTILINE)]

@@ -106,3 +106,19 @@ def test_several_custom_files(run_script, tmp_path):
     done = run_script(*KRONOS, "mn", *options)
     assert done.status == 0, done
     assert "speed 0.25" in done.out
+
+
+def test_mn_cleans_up_what_is_ours_too(run_script):
+    """In namespaces of its own: Mininet's clean-up kills by name, and removes files of /tmp."""
+    hide = "" if sys.executable.startswith("/tmp/") else "mount -t tmpfs tmpfs /tmp; "
+    script = (
+        f"{hide}mount -t tmpfs tmpfs /run/kronos; mkdir /run/kronos/net-4000000-crashed; "
+        'touch /run/kronos/4000000.sock; "$@" || exit; ls /run/kronos'
+    )
+    alone = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]
+    done = run_script(*alone, *KRONOS, "mn", "-c")
+    assert done.status == 0, done
+    assert "*** Cleanup complete." in done.err
+    assert done.out.splitlines() == [
+        f"removed /run/kronos/{name}" for name in ("net-4000000-crashed", "4000000.sock")
+    ]

@@ -210,7 +210,6 @@ void host_run(struct host *host, int64_t until)
 		task = TAILQ_FIRST(&host->ready);
 		if (!task || host_now(host) >= until || rounds_interrupted())
 			break;
-		stall_check(task);
 		limit = heap_time(&host->events);
 		slice_run(task, slice_limit(task, limit < until ? limit : until));
 	}

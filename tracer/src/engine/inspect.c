@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What hosts and their tasks stand at: for those who ask, and for one line on
- * standard error when virtual time does not move although it should.
+ * standard error when virtual time does not move because they wait. Those that
+ * compute meanwhile are named by the watchdog.
  */
 #include <errno.h>
 #include <fcntl.h>

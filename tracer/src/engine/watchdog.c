@@ -122,12 +122,11 @@ static void on_ticker(void)
 			    (double)(now - engine.origin) / 1e9, seconds,
 			    engine.slice.host->name,
 			    engine.slice.task->process->pid, name);
-	} else if (engine.worker == 0 && (engine.workers == 1 || !running)) {
-		engine_warn("virtual time has stood at %.6f s for %d s: %s",
-			    (double)(now - engine.origin) / 1e9, seconds,
-			    engine.stats.slices == last_slices ?
-				    "every process waits for something from outside" :
-				    "the instant processes keep each other busy");
+	} else if (engine.worker == 0 && (engine.workers == 1 || !running) &&
+		   engine.stats.slices != last_slices) {
+		engine_warn("virtual time has stood at %.6f s for %d s: the instant "
+			    "processes keep each other busy",
+			    (double)(now - engine.origin) / 1e9, seconds);
 	}
 	last_slices = engine.stats.slices;
 	engine_unlock();
