@@ -31,6 +31,12 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "loss": ({"loss": 101}, {}, r"h1-eth0: loss 101 is out of range; .* from 0 to 100"),
     "jitter": ({"jitter": "x"}, {}, r"h1-eth0: jitter 'x' is not understood; write .*"),
     "queue": ({"max_queue_size": 0}, {}, r"h1-eth0: max_queue_size 0 must be a whole number from 1"),
+    "two losses": ({"loss": 1, "loss_gemodel": 1}, {}, r"h1-eth0: loss and loss_gemodel exclude .*"),
+    "bursts": ({"loss_gemodel": ()}, {}, r"h1-eth0: loss_gemodel \(\): write p, r, 1-h and 1-k, .*"),
+    "gap": ({"gap": 5}, {}, r"h1-eth0: gap says which frames are reordered; give reorder, .*"),
+    "reorder": ({"reorder": 5, "delay": None}, {}, r"h1-eth0: reorder needs a delay, .*"),
+    "distribution": ({"distribution": "x"}, {}, r"h1-eth0: distribution 'x' is unknown; use uniform, .*"),
+    "flag": ({"enable_red": "x"}, {}, r"h1-eth0: enable_red 'x' is not understood; write True or False"),
     "cpu_speed": ({"host": {"cpu_speed": 0}}, {}, "h1: cpu_speed 0 must be a number above 0, or 'inf'"),
     "counter": ({"host": {"counter": "x"}}, {}, "h1: counter 'x' is unknown; use one of auto, .*"),
 }
