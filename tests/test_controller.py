@@ -1,10 +1,11 @@
 """Controllers in virtual time: what their messages take, several of them."""
 
 import re
+import sys
 
 import pytest
 
-from mininet_kronos import KronosRyu
+from mininet_kronos import KronosController, KronosRyu
 from mininet_kronos.errors import ParameterError
 from tests.conftest import Pair, ping
 
@@ -42,6 +43,17 @@ def test_a_dilated_controllers_computation_comes_on_top(make_net):
         result, text = ping(source, target, 3)
         assert 24.2 < result.replies[1] < 60, text
         assert result.replies[3] == 20.0, text
+
+
+def test_any_controller_that_is_a_program(make_net):
+    def controller(name, **params):
+        command = f"{sys.executable} -m mininet_kronos.ryu_launcher"
+        cargs = "--ofp-tcp-listen-port %d mininet_kronos.apps.learning_switch"
+        return KronosController(name, command=command, cargs=cargs, control_delay="1ms", **params)
+
+    net = make_net(Pair(delay="5ms", bw=None, host=FREE), controller=controller, autoStaticArp=True)
+    result, text = ping(net["h1"], net["h2"], 3)
+    assert result.replies == {1: 24.0, 2: 22.0, 3: 20.0}, text
 
 
 def test_without_a_delay_the_first_ping_takes_no_longer(make_net):
