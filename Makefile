@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test clean
+.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test vm-bench vm-check lab clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,6 +60,18 @@ bench: setup ## measure: run every script in benchmarks/
 vm-test: ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
 	@scripts/system-packages.sh vm
 	@scripts/vm/test.sh $(if $(FULL),full)
+
+vm-bench: ## measure what the kernel module's virtual time costs, in virtual machines
+	@scripts/system-packages.sh vm
+	@TESTS=bench-all scripts/vm/test.sh
+
+vm-check: ## check the kernel module's style, and compile it with every warning, for both kernels
+	@scripts/system-packages.sh vm
+	@scripts/vm/check.sh
+
+lab: ## boot a virtual machine with the kernel module and a shell on its console
+	@scripts/system-packages.sh vm
+	@scripts/vm/lab.sh
 
 clean: ## remove everything that make made here (Debian packages stay)
 	@rm -rf $(VENV) .cache/vm tracer/build mininet_kronos/native build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,9 +18,10 @@
 #ifdef CONFIG_PREEMPT_RT
 #error "kronos does not run on PREEMPT_RT kernels: their interrupts and softirqs are threads"
 #endif
-#if !defined(CONFIG_KPROBES) || !defined(CONFIG_TRACEPOINTS) || !defined(CONFIG_HIGH_RES_TIMERS) || \
-	!defined(CONFIG_NO_HZ_COMMON) || !defined(CONFIG_HAVE_STATIC_CALL) || !defined(CONFIG_TASKS_RCU)
-#error "kronos needs CONFIG_KPROBES, TRACEPOINTS, HIGH_RES_TIMERS, NO_HZ_COMMON, HAVE_STATIC_CALL and TASKS_RCU"
+#if !defined(CONFIG_KPROBES) || !defined(CONFIG_TRACEPOINTS) || \
+	!defined(CONFIG_HIGH_RES_TIMERS) || !defined(CONFIG_NO_HZ_COMMON) || \
+	!defined(CONFIG_HAVE_STATIC_CALL) || !defined(CONFIG_TASKS_RCU)
+#error "kronos needs KPROBES, TRACEPOINTS, HIGH_RES_TIMERS, NO_HZ_COMMON, STATIC_CALL, TASKS_RCU"
 #endif
 
 /* Another CPU's preempt count and pending softirqs. */

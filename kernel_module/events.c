@@ -182,6 +182,10 @@ u64 kronos_events_next(void)
 	return next;
 }
 
+/*
+ * Without cpus_read_lock(): who holds it for writing may wait for virtual time.
+ * A CPU that goes gives its timer back, and then has nothing that is due.
+ */
 unsigned int kronos_events_fire(void)
 {
 	u64 now = kronos_now();
@@ -190,13 +194,17 @@ unsigned int kronos_events_fire(void)
 
 	for_each_online_cpu(cpu) {
 		struct kronos_cpu *kc = per_cpu_ptr(&kronos_cpus, cpu);
+		struct clock_event_device *lapic;
 
 		if (READ_ONCE(kc->next) > now)
 			continue;
+		lapic = READ_ONCE(kc->lapic);
+		if (!lapic)
+			continue;
 		/* The real thing, so that the kernel finds it was interrupted. */
-		kc->lapic->broadcast(cpumask_of(cpu));
+		lapic->broadcast(cpumask_of(cpu));
 		count++;
-		while (READ_ONCE(kc->next) <= now)
+		while (READ_ONCE(kc->next) <= now && cpu_online(cpu))
 			cpu_relax();
 	}
 	kronos_stats.events += count;
@@ -207,11 +215,13 @@ unsigned int kronos_events_fire(void)
 
 static bool usable(struct clock_event_device *lapic, unsigned int cpu)
 {
-	if (lapic && (lapic->features & CLOCK_EVT_FEAT_ONESHOT) && !(lapic->features & CLOCK_EVT_FEAT_DUMMY) &&
-	    lapic->broadcast && lapic->set_next_event && lapic->set_state_oneshot &&
-	    strstarts(lapic->name, "lapic"))
+	const unsigned int needed = CLOCK_EVT_FEAT_ONESHOT;
+
+	if (lapic && (lapic->features & (needed | CLOCK_EVT_FEAT_DUMMY)) == needed && lapic->broadcast &&
+	    lapic->set_next_event && lapic->set_state_oneshot && strstarts(lapic->name, "lapic"))
 		return true;
-	pr_err("CPU %u's timer is %s; needs the local APIC's\n", cpu, lapic ? lapic->name : "missing");
+	pr_err("CPU %u's timer is %s; needs the local APIC's\n", cpu,
+	       lapic ? lapic->name : "missing");
 	return false;
 }
 
@@ -255,7 +265,7 @@ static int give_back(unsigned int cpu)
 	if (!kc->lapic)
 		return 0;
 	clockevents_unbind_device(&kc->device, cpu);
-	kc->lapic = NULL;
+	WRITE_ONCE(kc->lapic, NULL);
 	WRITE_ONCE(kc->next, KTIME_MAX);
 	return 0;
 }

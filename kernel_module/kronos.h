@@ -131,7 +131,6 @@ enum {
 	KRONOS_HELD,   /* waits for the freeze */
 	KRONOS_TURN,   /* holds its core */
 	KRONOS_CUT,    /* its turn is over */
-	KRONOS_TRACER, /* counts as a tracer */
 	KRONOS_POSTED, /* is on a CPU's wake list */
 };
 

@@ -5,7 +5,6 @@
  * its own clock reaches the window's end; then the network's clock moves there,
  * timers that are due fire, and all that they set going comes to rest.
  */
-#include <linux/cpu.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/stop_machine.h>
@@ -181,7 +180,6 @@ static int one_step(struct kronos_progress *progress)
 	s64 idle;
 	int result = 0;
 
-	cpus_read_lock();
 	idle = idle_rounds(progress->timestep_ns, progress->rounds - progress->done);
 	if (idle > 0) {
 		kronos_clock_advance(kronos_now() + idle * progress->timestep_ns);
@@ -191,7 +189,6 @@ static int one_step(struct kronos_progress *progress)
 		result = run_to(kronos_now() + progress->timestep_ns);
 		progress->done++;
 	}
-	cpus_read_unlock();
 	return result;
 }
 

@@ -26,12 +26,18 @@ static void raise(struct kronos_core *core, u64 to)
 		;
 }
 
-static void charge(struct kronos_cpu *kc, u64 now)
+/* Ticks of work since kronos_cpu.start. */
+static u64 notrace ticks(struct kronos_cpu *kc)
+{
+	return (kc->paused ? kc->pause : rdtsc()) - kc->start;
+}
+
+static void charge(struct kronos_cpu *kc)
 {
 	struct kronos_task *t = kc->task;
-	u64 ns = kronos_tsc_to_ns(now - kc->start);
+	u64 done = ticks(kc), ns = kronos_tsc_to_ns(done);
 
-	kc->start = now;
+	kc->start += done;
 	t->work += ns;
 	t->turn += ns;
 	atomic64_add(ns, &t->lp->work);
@@ -79,7 +85,7 @@ void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t)
 
 void kronos_slice_stop(struct kronos_cpu *kc)
 {
-	charge(kc, rdtsc());
+	charge(kc);
 	kc->task = NULL;
 }
 
@@ -120,7 +126,7 @@ void kronos_slice_expired(struct kronos_cpu *kc)
 {
 	struct kronos_task *t = kc->task;
 
-	charge(kc, rdtsc());
+	charge(kc);
 	if (test_bit(KRONOS_TURN, &t->flags) && turn_is_over(t)) {
 		kronos_stats.cuts++;
 		set_bit(KRONOS_CUT, &t->flags);
@@ -144,7 +150,7 @@ u64 notrace kronos_slice_now(void)
 	kc = this_cpu_ptr(&kronos_cpus);
 	now = kronos_now();
 	if (kc->task) {
-		u64 ns = kronos_tsc_to_ns(rdtsc() - kc->start);
+		u64 ns = kronos_tsc_to_ns(ticks(kc));
 
 		now = atomic64_read(&kc->task->core->position) +
 		      mul_u64_u64_shr(ns, kc->task->lp->cost, 32);

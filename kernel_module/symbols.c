@@ -9,12 +9,9 @@
 
 #include "kronos.h"
 
-/* For their types alone. The tick device's first member is the event device. */
-struct clock_event_device **kronos_type_tick_get_device(int cpu);
-void kronos_type_update_process_times(int user);
-
-DEFINE_STATIC_CALL_NULL(kronos_tick_get_device, kronos_type_tick_get_device);
-DEFINE_STATIC_CALL_NULL(kronos_process_times, kronos_type_update_process_times);
+/* The types are all that is said of them. A tick device's first member is the event device. */
+DEFINE_STATIC_CALL_NULL(kronos_tick_get_device, *(struct clock_event_device **(*)(int cpu))NULL);
+DEFINE_STATIC_CALL_NULL(kronos_process_times, *(void (*)(int user))NULL);
 DEFINE_STATIC_CALL_NULL(kronos_work_add, task_work_add);
 DEFINE_STATIC_CALL_NULL(kronos_work_cancel, task_work_cancel_match);
 

@@ -21,7 +21,8 @@ static DEFINE_HASHTABLE(tasks, 10);
 static DEFINE_RAW_SPINLOCK(tasks_lock); /* of changes to it */
 static LIST_HEAD(hosts);		/* changed only by the owner's calls */
 static u32 host_count;
-static atomic_t task_count, tracer_count;
+static atomic_t task_count;
+static atomic_t tracer_count; /* that have registered, also those that have ended since */
 static bool releasing; /* nobody may join any more */
 
 /* ---- hosts ------------------------------------------------------------------ */
@@ -141,8 +142,6 @@ static void put_task(struct rcu_head *rcu)
 
 static void bury(struct kronos_task *t)
 {
-	if (test_bit(KRONOS_TRACER, &t->flags))
-		atomic_dec(&tracer_count);
 	atomic_dec(&t->lp->tasks);
 	atomic_dec(&task_count);
 	call_rcu(&t->rcu, put_task);
@@ -217,10 +216,8 @@ static int join_self(const struct kronos_join *join, struct kronos_lp *lp)
 		return -ENOMEM;
 	if (join->flags & KRONOS_JOIN_HOLD)
 		set_bit(KRONOS_HELD, &t->flags);
-	if (join->flags & KRONOS_JOIN_TRACER) {
-		set_bit(KRONOS_TRACER, &t->flags);
+	if (join->flags & KRONOS_JOIN_TRACER)
 		atomic_inc(&tracer_count);
-	}
 	insert(t); /* the caller sees to it that nobody releases now */
 	preempt_disable();
 	if (kronos_frozen())
@@ -262,10 +259,8 @@ static int join_threads(void *data)
 		t->slack = task->timer_slack_ns;
 		if (j->flags & KRONOS_JOIN_HOLD)
 			set_bit(KRONOS_HELD, &t->flags);
-		if ((j->flags & KRONOS_JOIN_TRACER) && j->result) {
-			set_bit(KRONOS_TRACER, &t->flags);
+		if ((j->flags & KRONOS_JOIN_TRACER) && j->result)
 			atomic_inc(&tracer_count);
-		}
 		insert(t);
 		if (kronos_frozen() && kronos_is_runnable(task))
 			kronos_task_active(t);
@@ -380,6 +375,7 @@ void kronos_tasks_release(void)
 		kfree(lp);
 	}
 	host_count = 0;
+	atomic_set(&tracer_count, 0);
 	releasing = false;
 }
 
@@ -527,8 +523,7 @@ int kronos_tasks_init(void)
 {
 	int i, result;
 
-	BUILD_BUG_ON(!__same_type(&on_switch, (void (*)(void *, bool, struct task_struct *,
-			struct task_struct *, unsigned int))NULL));
+	check_trace_callback_type_sched_switch(on_switch);
 	for_each_kernel_tracepoint(find_probe, NULL);
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
 		if (!probes[i].point) {

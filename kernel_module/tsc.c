@@ -48,16 +48,20 @@ static bool emulate(struct pt_regs *regs)
 	return true;
 }
 
-/* bool fixup_vdso_exception(struct pt_regs *regs, int trap, ...) returns true for us. */
+/* Runs in the place of the probed function. */
+static noinline notrace bool handled(void)
+{
+	return true;
+}
+
+/* bool fixup_vdso_exception(struct pt_regs *regs, int trap, ...): true for what is ours. */
 static int on_exception(struct kprobe *probe, struct pt_regs *regs)
 {
 	if (regs->si != X86_TRAP_GP || !test_thread_flag(TIF_NOTSC) || !kronos_task_find(current))
 		return 0;
 	if (!emulate((struct pt_regs *)regs->di))
 		return 0;
-	regs->ax = true;
-	regs->ip = *(unsigned long *)regs->sp;
-	regs->sp += sizeof(unsigned long);
+	regs->ip = (unsigned long)handled;
 	return 1;
 }
 

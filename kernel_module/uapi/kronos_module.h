@@ -67,8 +67,7 @@ enum kronos_module_pace {
 enum kronos_module_counter {
 	KRONOS_MODULE_CPUTIME = 0,	/* nanoseconds of CPU time */
 	KRONOS_MODULE_INSTRUCTIONS = 1, /* EOPNOTSUPP without the feature */
-	KRONOS_MODULE_WORK_FREE = 2,	/* computation takes no time; each reading of
-					 * a clock and each yield takes `cost` ns */
+	KRONOS_MODULE_WORK_FREE = 2,	/* none; each reading of a clock takes `cost` ns */
 };
 
 /* By the owner. Returns the host's id, from 1. ENOSPC: too many. */
@@ -167,7 +166,8 @@ struct kronos_wait {
 /* Any descriptor. Counted since KRONOS_IOC_INITIALIZE. */
 struct kronos_module_stats {
 	__u32 size;
-	__u32 hosts, tasks, tracers;	  /* now */
+	__u32 hosts, tasks;	  /* now */
+	__u32 tracers;		  /* that have registered so far */
 	__u64 rounds;		  /* passed */
 	__u64 rounds_skipped;	  /* of these, passed over because nothing had work */
 	__u64 windows;		  /* in which dilated tasks ran: at least one a round */

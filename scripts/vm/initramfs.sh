@@ -33,6 +33,8 @@ add_program() {
 for program in ip tc ping iperf3 ethtool; do
     add_program $program
 done
+add_program dash # busybox' shell prefers its own ip and ping
+ln -sf dash "$root/bin/sh"
 for plugin in /usr/lib/tc/*.dist /usr/lib/*/tc/*.dist; do
     [ ! -e "$plugin" ] || add_file "$plugin"
 done

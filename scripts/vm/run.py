@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boot a kernel in QEMU, run tests in it and print what they report.
 
-usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--cpus N] [--no-icount] TEST...
+usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--disk FILE] [--cpus N] [--no-icount] TEST...
 
 The guest reports on a serial port of its own: a line for each test, and `success` as the last one. Without
 that word the run has failed, whatever else was seen: a guest that hangs or crashes cannot say it.
@@ -20,6 +20,14 @@ from pathlib import Path
 SILENCE = 240  # seconds of real time without a line, after which a guest is given up
 
 
+def test_arguments(options: argparse.Namespace) -> list[str]:
+    """Return what the guest's first process is told, on the kernel's command line."""
+    words = ",".join(options.tests)
+    if options.disk:
+        return [] if options.tests == ["shell"] else [f"kronos.command={words}"]
+    return [f"kronos.tests={words}"]
+
+
 def command(options: argparse.Namespace, report: Path, console: Path) -> list[str]:
     """Return the command that boots the guest."""
     arguments = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
@@ -27,13 +35,15 @@ def command(options: argparse.Namespace, report: Path, console: Path) -> list[st
     arguments += ["-m", options.memory, "-smp", str(options.cpus), "-accel", options.accel]
     # Without cx16: QEMU 7.2 corrupts flags after cmpxchg16b.
     arguments += ["-cpu", "host" if options.accel == "kvm" else "max,-cx16"]
+    if options.disk:
+        arguments += ["-drive", f"file={options.disk},format=raw,if=virtio,snapshot=on"]
     if options.icount and options.cpus == 1 and options.accel == "tcg":
         arguments += ["-icount", "shift=1,sleep=off"]
     shell = options.tests == ["shell"]
     arguments += ["-serial", "mon:stdio" if shell else f"file:{console}", "-serial", f"file:{report}"]
     line = ["console=ttyS0", "panic=-1", "tsc=reliable", "nmi_watchdog=0", "nokaslr", "mitigations=off"]
     line += ["transparent_hugepage=never"]  # zeroing 2 MB takes 10 ms here, by chance or not
-    line += ["loglevel=5", f"kronos.tests={','.join(options.tests)}", *options.append.split()]
+    line += ["loglevel=5", *test_arguments(options), *options.append.split()]
     return [*arguments, "-append", " ".join(line)]
 
 
@@ -66,6 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--kernel", type=Path, required=True)
     parser.add_argument("--initramfs", type=Path, required=True)
+    parser.add_argument("--disk", type=Path, help="with a file system; what is written to it is forgotten")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--memory", default="1G")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")

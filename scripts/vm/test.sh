@@ -1,7 +1,7 @@
 #!/bin/bash
 # The module's tests in virtual machines: on each kernel, on one CPU and on two.
 # usage: scripts/vm/test.sh [full]
-# KERNELS="6.1 6.12" chooses the kernels, TESTS="..." the tests (see tests/vm/tests).
+# KERNELS="6.1 6.12" chooses the kernels; TESTS="..." the tests (see tests/vm/tests), on CPUS CPUs.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -29,8 +29,12 @@ boot() { # KERNEL CPUS TEST...
 }
 
 run() { # KERNEL
-    # shellcheck disable=SC2046 # a word for each test
-    boot "$1" 1 ${TESTS:-$(tests_for 1)} && { [ -n "${TESTS:-}" ] || boot "$1" 2 $(tests_for 2); }
+    # shellcheck disable=SC2046,SC2086 # a word for each test
+    if [ -n "${TESTS:-}" ]; then
+        boot "$1" "${CPUS:-1}" $TESTS
+    else
+        boot "$1" 1 $(tests_for 1) && boot "$1" 2 $(tests_for 2)
+    fi
 }
 
 set -o pipefail

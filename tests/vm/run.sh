@@ -7,7 +7,7 @@ set -- $1
 unset IFS
 name=$1
 shift
-[ -e /dev/kronos ] || [ "$name" = load ] || insmod /mod/kronos.ko free_limit_ms=20000
+[ -e /dev/kronos ] || [ "$name" = load ] || insmod /mod/kronos.ko free_limit_ms=5000
 if [ -e "/tests/$name.sh" ]; then
     . "/tests/$name.sh"
 else

@@ -1,0 +1,10 @@
+# What virtual time costs; ratios are those of this machine.
+rmmod kronos
+echo "figure without the module:"
+bench clock
+insmod /mod/kronos.ko
+echo "figure with it:"
+bench clock
+bench slices
+bench steps
+bench rounds
