@@ -13,6 +13,29 @@ static uint64_t tsc(void)
 	return __builtin_ia32_rdtsc();
 }
 
+struct moment {
+	uint64_t ticks;
+	int64_t monotonic, wall;
+};
+
+/* All at once: the tightest of some readings, since a machine may pause in between. */
+static struct moment read_all(void)
+{
+	uint64_t tightest = UINT64_MAX;
+	struct moment best = { 0 };
+
+	for (int i = 0; i < 50; i++) {
+		struct moment this = { tsc(), now(), now_on(CLOCK_REALTIME) };
+		uint64_t took = tsc() - this.ticks;
+
+		if (took < tightest) {
+			tightest = took;
+			best = this;
+		}
+	}
+	return best;
+}
+
 static void run_programs(int count)
 {
 	while (count--) {
@@ -76,31 +99,26 @@ static void timers(void)
 int main(int argc, char **argv)
 {
 	int seconds = argc > 1 ? atoi(argv[1]) : 2;
-	int64_t wall, start;
+	struct moment first = read_all(), before, after;
 	double rate; /* ticks per nanosecond */
-	uint64_t ticks;
+	double by_counter;
+	int64_t wall;
 
-	ticks = tsc();
-	start = now();
-	while (now() < start + 50 * MSEC)
+	while (now() < first.monotonic + 50 * MSEC)
 		;
-	rate = (double)(tsc() - ticks) / (double)(now() - start);
-
+	before = read_all();
+	rate = (double)(before.ticks - first.ticks) / (double)(before.monotonic - first.monotonic);
 	initialize(0, 0);
-	wall = now_on(CLOCK_REALTIME);
-	ticks = tsc();
 	freeze();
 	stands(seconds);
 	steps();
 	timers();
-	start = now();
 	stop();
-	CHECK(now() - start < 2 * SEC); /* it goes on, and has not jumped */
-	wall = now_on(CLOCK_REALTIME) - wall;
-	ticks = tsc() - ticks;
-	if (llabs(wall - (int64_t)((double)ticks / rate)) > wall / 50) {
-		printf("%lld ns on the wall clock, %.0f ns by the counter\n", (long long)wall,
-		       (double)ticks / rate);
+	after = read_all();
+	wall = after.wall - before.wall;
+	by_counter = (double)(after.ticks - before.ticks) / rate;
+	if (llabs(wall - (int64_t)by_counter) > wall / 50) {
+		printf("%lld ns on the wall clock, %.0f ns by the counter\n", (long long)wall, by_counter);
 		return 1;
 	}
 	return success();
