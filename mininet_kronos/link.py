@@ -45,7 +45,35 @@ def check_interface_name(name: str) -> None:
         )
 
 
-class KronosIntf(Intf):  # type: ignore[misc]
+class ObservedIntfMixin:
+    """Looks at an interface, and deletes it, without a command of its node's: no virtual time passes."""
+
+    # Mininet's Intf has
+    name: str
+    node: Any
+    link: Any
+    ip: str | None
+
+    def updateIP(self) -> str | None:
+        """Return the current IP address."""
+        addresses = Intf._ipMatchRegex.findall(self.node.observe("ifconfig", self.name))
+        self.ip = addresses[0] if addresses else None
+        return self.ip
+
+    def status(self) -> str:
+        """Return 'OK' if the interface exists, else 'MISSING'."""
+        links = self.node.observe("ip", "-o", "link", "show")
+        return "OK" if f" {self.name}:" in links else "MISSING"
+
+    def delete(self) -> None:
+        """Delete the interface."""
+        if self.node.shell and not self.node.kronos.stopped:
+            self.node.observe("ip", "link", "del", self.name)
+        self.node.delIntf(self)
+        self.link = None
+
+
+class KronosIntf(ObservedIntfMixin, Intf):  # type: ignore[misc]
     """One end of a KronosLink; what it sends is shaped by its own parameters."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -90,27 +118,20 @@ class KronosIntf(Intf):  # type: ignore[misc]
         link: Any = self.link
         link.kronos.experiment.capture(link.kronos_link, int(self is link.intf2), descriptor)
 
-    def updateIP(self) -> str | None:
-        """Return the current IP address. No virtual time passes."""
-        addresses = self._ipMatchRegex.findall(self.node.observe("ifconfig", self.name))
-        self.ip = addresses[0] if addresses else None
-        return self.ip
-
-    def status(self) -> str:
-        """Return 'OK' if the interface exists, else 'MISSING'."""
-        links = self.node.observe("ip", "-o", "link", "show")
-        return "OK" if f" {self.name}:" in links else "MISSING"
-
-    def delete(self) -> None:
-        """Delete the interface."""
-        if self.node.shell and not self.node.kronos.stopped:
-            self.node.observe("ip", "link", "del", self.name)
-        self.node.delIntf(self)
-        self.link = None
-
 
 class KronosLink(Link):  # type: ignore[misc]
-    """A link in virtual time between two nodes of a KronosNet."""
+    """A link in virtual time between two nodes of a KronosNet.
+
+    With the kernel engine it is a KernelLink: the kernel's own traffic control does what is asked for.
+    """
+
+    def __new__(cls, node1: Any, *args: Any, **params: Any) -> Any:
+        """Make what this engine's links are."""
+        if isinstance(node1, KronosNodeMixin) and node1.kronos.experiment.engine == "kernel":
+            from mininet_kronos.kernel_link import KernelLink
+
+            return KernelLink(node1, *args, **params)
+        return super().__new__(cls)
 
     def __init__(
         self,

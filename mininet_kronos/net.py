@@ -94,6 +94,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         seed: int = 0,
         epoch: float | None = None,
         cpus: int | None = None,
+        engine: str | None = None,
         out: str | Path | None = None,
         sample: str | float = SAMPLE,
         waitConnected: bool | float | None = None,
@@ -105,6 +106,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         seed: of all random generators: jitter, loss, MAC addresses
         epoch: what CLOCK_REALTIME shows at the freeze, in seconds since 1970 (None: goes on from now)
         cpus: CPUs that run the hosts, each a part of them (None: one)
+        engine: 'user', 'kernel', or 'auto': kernel if its module is loaded (None: $KRONOS_ENGINE, or auto)
         out: directory for what the run leaves: see docs/run-directory.md (None: it leaves nothing)
         sample: virtual time between the samples of counters that are written there
         waitConnected: seconds that switches may take to connect, in real time (None, True: 60 and then fail)
@@ -116,6 +118,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         epoch = given.choose("epoch", epoch)
         seed = given.choose("seed", seed)
         cpus = given.choose("cpus", cpus)
+        engine = given.choose("engine", engine)
         self._timestep = None if timestep is None else parse_duration(timestep, "timestep")
         if self._timestep == 0:
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
@@ -141,7 +144,7 @@ class KronosNet(Mininet):  # type: ignore[misc]
         super().__init__(
             topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params
         )
-        self._initialize(seed, epoch, cpus)
+        self._initialize(seed, epoch, cpus, engine)
         self._follow(given.next_out() or out, parse_duration(sample, "sample"), given.progress)
         if topo is not None and build:
             self.build()
@@ -160,10 +163,10 @@ class KronosNet(Mininet):  # type: ignore[misc]
 
     # The five stages
 
-    def _initialize(self, seed: int, epoch: float | None, cpus: int | None) -> None:
+    def _initialize(self, seed: int, epoch: float | None, cpus: int | None, engine: str | None) -> None:
         """Stage 1: start the engine. From here on there is something to clean up."""
         directory = make_directory(os.getpid())
-        self.experiment = Experiment(seed=seed, epoch=epoch, cpus=cpus)
+        self.experiment = Experiment(seed=seed, epoch=epoch, cpus=cpus, engine=engine)
         self.pump = Pump(self.experiment, directory)
         self.pump.require_ovs = self._requireOVS
         try:

@@ -11,6 +11,7 @@ from typing import Any
 class Settings:
     """Parameters of KronosNet and of its hosts; None: as the script says."""
 
+    engine: str | None = None
     timestep: str | None = None
     seed: int | None = None
     epoch: float | None = None

@@ -6,14 +6,16 @@ import argparse
 from pathlib import Path
 
 from mininet_kronos.errors import ParameterError
+from mininet_kronos.experiment import ENGINES
 from mininet_kronos.settings import Settings
 
-NAMES = ("timestep", "cpu_speed", "counter", "seed", "epoch", "cpus", "sample")
+NAMES = ("engine", "timestep", "cpu_speed", "counter", "seed", "epoch", "cpus", "sample")
 
 
 def add_script(parser: argparse.ArgumentParser) -> None:
     """Take a script, its arguments, and what to set for its networks."""
     group = parser.add_argument_group("parameters of the script's networks, whatever the script says")
+    group.add_argument("--engine", choices=list(ENGINES), help="what freezes and steps")
     group.add_argument("--timestep", metavar="TIME", help="length of a round, such as 100us")
     group.add_argument(
         "--cpu-speed", metavar="X", help="relative CPU speed of every host; inf: work takes no time"
@@ -30,6 +32,7 @@ def add_script(parser: argparse.ArgumentParser) -> None:
 def settings_of(parsed: argparse.Namespace) -> Settings:
     """Return what was asked for; raise ParameterError for what is no number."""
     return Settings(
+        engine=parsed.engine,
         timestep=parsed.timestep,
         cpu_speed=_number("--cpu-speed", parsed.cpu_speed),
         counter=parsed.counter,

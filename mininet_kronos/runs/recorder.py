@@ -179,6 +179,7 @@ class Recorder:
                 self.net.experiment.link_stats(link.kronos_link, direction),
             )
             for link in self.net.links
+            if hasattr(link, "kronos_link")  # the kernel's own links have no such counters
             for direction, source, target in ends
         ]
 

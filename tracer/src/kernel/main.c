@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -34,6 +35,8 @@ static char *abort_script;
 static int64_t epoch;
 static uint32_t tracers_expected, tracers_joined;
 static bool frozen;
+static int watched;	     /* an epoll of what ends a progress ... */
+static unsigned int watches; /* ... besides the descriptor that is waited for */
 
 /* The hosts' names by their ids, from 1. */
 static char (*names)[KRONOS_NAME_MAX];
@@ -285,12 +288,38 @@ static int64_t thaw(struct kronos_reply *reply)
 	return 0;
 }
 
+static void watch(int fd, int operation)
+{
+	epoll_ctl(watched, operation, fd, &(struct epoll_event){ .events = EPOLLIN });
+}
+
+/* Progress ends in the round in which this is readable. The number is its own. */
+static int64_t watch_fd(int *fd)
+{
+	int kept = *fd;
+
+	if (kept < 0)
+		return -EBADF;
+	*fd = -1;
+	watch(kept, EPOLL_CTL_ADD);
+	watches++;
+	return kept;
+}
+
+static int64_t unwatch_fd(int fd)
+{
+	watch(fd, EPOLL_CTL_DEL);
+	close(fd);
+	watches--;
+	return 0;
+}
+
 static int64_t progress(const struct kronos_request *request, int until_fd,
 			struct kronos_reply *reply)
 {
 	struct kronos_progress progress = {
 		.size = sizeof(progress),
-		.until_fd = request->has_fd ? until_fd : -1,
+		.until_fd = watches || request->has_fd ? watched : -1,
 		.timestep_ns = request->arg[0],
 		.rounds = request->arg[1],
 	};
@@ -309,7 +338,11 @@ static int64_t progress(const struct kronos_request *request, int until_fd,
 		take_tracer();
 	if (!request->arg[1])
 		return 0;
+	if (request->has_fd)
+		watch(until_fd, EPOLL_CTL_ADD);
 	result = call(KRONOS_IOC_PROGRESS, &progress);
+	if (request->has_fd)
+		watch(until_fd, EPOLL_CTL_DEL);
 	return result < 0 ? failed(reply, result, "the module cannot progress") :
 			    progress.done;
 }
@@ -385,7 +418,7 @@ static int64_t on_abort(const char *command)
 	return 0;
 }
 
-static int64_t serve(const struct kronos_request *request, const int *fds,
+static int64_t serve(const struct kronos_request *request, int *fds,
 		     struct kronos_reply *reply)
 {
 	struct kronos_clock clock;
@@ -405,6 +438,10 @@ static int64_t serve(const struct kronos_request *request, const int *fds,
 		return freeze(request->arg[0], reply);
 	case KRONOS_OP_THAW:
 		return thaw(reply);
+	case KRONOS_OP_WATCH_FD:
+		return watch_fd(fds);
+	case KRONOS_OP_UNWATCH_FD:
+		return unwatch_fd((int)request->id);
 	case KRONOS_OP_PROGRESS:
 		return progress(request, fds[0], reply);
 	case KRONOS_OP_CLOCK:
@@ -478,6 +515,7 @@ int main(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGUSR1, &action, NULL);
+	watched = epoll_create1(EPOLL_CLOEXEC);
 	take_request();
 	fds[1] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	for (;;) {

@@ -1,0 +1,76 @@
+"""Links with the kernel engine: veth pairs with netem and HTB, whose timers are virtual as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mininet.link import Link, TCIntf
+
+from mininet_kronos.errors import ParameterError
+from mininet_kronos.experiment import LinkParams
+from mininet_kronos.link import ObservedIntfMixin
+from mininet_kronos.link_model import MODEL, link_params
+
+# What TCIntf.config() knows of the model.
+KNOWN = (
+    "bw", "delay", "jitter", "loss", "max_queue_size", "speedup", "use_hfsc", "use_tbf", "latency_ms",
+    "enable_ecn", "enable_red",
+)  # fmt: skip
+
+
+class KernelIntf(ObservedIntfMixin, TCIntf):  # type: ignore[misc]
+    """One end of a KernelLink; traffic control shapes what it sends."""
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        self.model: dict[str, Any] = {}
+        self.params_read = LinkParams()
+        super().__init__(*args, **params)
+
+    def config(self, **params: Any) -> Any:
+        """Configure the end, as Intf.config(), and what it sends, from now on; what is not given stays.
+
+        Parameters are KronosLink's, as far as TCIntf has them.
+        """
+        self.model.update((key, value) for key, value in params.items() if key in MODEL)
+        for key, value in self.model.items():
+            if value and key not in KNOWN:
+                raise ParameterError(
+                    f"{self.name}: {key} is not part of the kernel engine's links; leave it out, "
+                    "or use engine='user'"
+                )
+        self.params_read = read = link_params(self.model, self.name)
+        rest = {key: value for key, value in params.items() if key not in MODEL}
+        shaping = {key: value for key, value in self.model.items() if key in KNOWN and value is not None}
+        shaping.update(
+            bw=read.bw_bps / 1e6 if read.bw_bps else None,
+            delay=f"{read.delay_ns / 1e3:.3f}us" if read.delay_ns else None,
+            jitter=f"{read.jitter_ns / 1e3:.3f}us" if read.jitter_ns else None,
+            loss=100 * read.loss or None,
+        )
+        # The userspace datapath of a switch does not finish checksums.
+        return super().config(**{"txo": False, "rxo": False, **rest, **shaping})
+
+
+class KernelLink(Link):  # type: ignore[misc]
+    """A link in virtual time between two nodes of a KronosNet, with the kernel engine."""
+
+    def __init__(self, node1: Any, node2: Any, *args: Any, **params: Any) -> None:
+        """Make the link; parameters as for KronosLink, but for those of its own models and capture."""
+        if params.pop("capture", False):
+            raise ParameterError(
+                f"{node1}-{node2}: links of the kernel engine are not captured; run tcpdump in a host, "
+                "which shows virtual time there"
+            )
+        params.setdefault("cls1", KernelIntf)
+        params.setdefault("cls2", KernelIntf)
+        super().__init__(node1, node2, *args, fast=False, **params)
+
+    @property
+    def models(self) -> tuple[LinkParams, LinkParams]:
+        """What is done to the frames that intf1 sends, and to those that intf2 sends."""
+        return self.intf1.params_read, self.intf2.params_read
+
+    @property
+    def delays(self) -> tuple[int, int]:
+        """One-way delays in ns: what intf1 sends, what intf2 sends."""
+        return self.intf1.params_read.delay_ns, self.intf2.params_read.delay_ns
