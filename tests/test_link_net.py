@@ -11,6 +11,7 @@ from scapy.layers.inet import ICMP
 from scapy.utils import rdpcap
 
 from mininet_kronos.errors import ParameterError
+from mininet_kronos.switch import KronosOVSBridge
 from tests.conftest import Pair, parse_ping, ping, warm_up
 
 MS = 1_000_000
@@ -19,11 +20,17 @@ ECHO = 98  # bytes of a ping's frame
 
 
 class Direct(Topo):
-    """h1 -- h2."""
+    """h1 -- h2, or h1 -- s1 -- h2."""
 
-    def build(self, host=None, **link):
+    def build(self, host=None, switch=False, **link):
         free = {"counter": "free", **(host or {})}
-        self.addLink(self.addHost("h1", **free), self.addHost("h2", **free), **link)
+        h1, h2 = self.addHost("h1", **free), self.addHost("h2", **free)
+        if switch:
+            middle = self.addSwitch("s1")
+            self.addLink(h1, middle, **link)
+            self.addLink(middle, h2, **link)
+        else:
+            self.addLink(h1, h2, **link)
 
 
 @pytest.fixture
@@ -93,13 +100,35 @@ def test_a_link_goes_down_and_up(make_net):
 
 def test_an_interface_that_is_down_loses_frames(direct):
     net, h1, h2 = direct(delay="5ms")
+    pinging = h1.popen(["ping", "-c", "1", "-W", "1", h2.IP()], text=True)
+    net.run("2ms")
     h2.cmd("ifconfig h2-eth0 down")
+    assert "0 received" in pinging.communicate()[0]
     assert ping(h1, h2, 2, options="-W 1")[0].received == 0
     stats = net.experiment.link_stats(net.links[0].kronos_link, 0)
-    assert (stats.dropped_down, stats.queued) == (2, 0)
+    assert (stats.tx_frames, stats.rx_frames, stats.dropped_down, stats.queued) == (1, 0, 1, 0)
     h2.cmd("ifconfig h2-eth0 up")
     warm_up(h2, h1)  # its addresses are gone
     assert round_trip(h1, h2) == pytest.approx(10, abs=0.005)
+
+
+def test_the_other_end_loses_its_carrier(make_net):
+    """As one of a pair of veth does: a switch tells its controller, a host sees it."""
+    net = make_net(Direct(switch=True, delay="5ms"), controller=None, switch=KronosOVSBridge)
+    h1, s1 = net["h1"], net["s1"]
+    down = r"\(s1-eth1\):.*\n.*\n.*state:.*LINK_DOWN"
+    assert not re.search(down, s1.dpctl("show"))
+    h1.cmd("ifconfig h1-eth0 down")
+    net.run("10ms")
+    assert re.search(down, s1.dpctl("show"))
+    h1.cmd("ip link set h1-eth0 up")
+    net.run("10ms")
+    assert not re.search(down, s1.dpctl("show"))
+    assert h1.cmd("cat /sys/class/net/h1-eth0/carrier").strip() == "1"
+    s1.cmd("ip link set s1-eth1 down")
+    assert h1.cmd("cat /sys/class/net/h1-eth0/carrier").strip() == "0"
+    s1.cmd("ip link set s1-eth1 up")
+    assert h1.cmd("cat /sys/class/net/h1-eth0/carrier").strip() == "1"
 
 
 def test_links_are_deleted_and_added_in_a_frozen_net(direct):

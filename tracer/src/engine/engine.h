@@ -328,6 +328,8 @@ void watchdog_start(void);
 /* Makes sure that the watchdog looks at the slice when it ends. */
 void watchdog_arm(uint64_t tsc_end);
 void watchdog_watch_tap(int fd, void *port);
+/* Sets engine.carrier_changed when there is something to be read. */
+void watchdog_watch_carrier(int fd);
 /* Ends this process when the other end of the socket is gone. */
 void watchdog_watch_control(int fd);
 void watchdog_forget(int fd);
@@ -435,6 +437,12 @@ void link_flush(void);
 void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
 		  size_t size);
 bool link_exists(uint32_t link);
+
+/* From inside a namespace: whether its interfaces are up is watched from now on. */
+void carrier_watch(const struct tcp_space *space);
+void carrier_forget(const struct tcp_space *space);
+/* Interfaces have gone down or up. */
+void carrier_update(void);
 
 /* ---- relays (relay.c) -------------------------------------------------- */
 
@@ -588,6 +596,7 @@ struct engine {
 
 	struct slice slice;
 	volatile bool worker_sleeps;
+	volatile bool carrier_changed;
 	volatile bool progressing;
 	struct kronos_stats stats;
 

@@ -229,12 +229,9 @@ static void port_init(struct link *link, int end, struct host *host, int fd,
 	*port = (struct port){ .link = link, .host = host, .end = end, .fd = fd };
 	memcpy(port->name, name, sizeof(port->name));
 	port->name[sizeof(port->name) - 1] = '\0';
-	if (host->remote) {
-		close(fd);
-		port->fd = -1;
-		return;
-	}
-	tap_watch(port);
+	port->up = true;
+	if (!host->remote)
+		tap_watch(port);
 }
 
 int link_add(const struct kronos_link_config *config, char *error, size_t size)
@@ -252,6 +249,7 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 			return -EINVAL;
 		}
 	}
+	carrier_update(); /* what happened to its interfaces before is no change */
 	link = xcalloc(sizeof(*link));
 	link->id = link_count;
 	for (int end = 0; end < 2; end++) {
@@ -264,6 +262,19 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 	links = xrealloc(links, (link_count + 1) * sizeof(struct link *));
 	links[link_count] = link;
 	return (int)link_count++;
+}
+
+struct port *port_find(const struct tcp_space *space, const char *name)
+{
+	for (uint32_t id = link_count; id-- > 0;)
+		for (int end = 0; end < 2; end++) {
+			struct port *port = &links[id]->port[end];
+
+			if (!links[id]->removed && !port->host->remote &&
+			    port->host->tcp == space && !strcmp(port->name, name))
+				return port;
+		}
+	return NULL;
 }
 
 static struct link *link_get(uint32_t id)

@@ -10,6 +10,7 @@
  *   tap.c      frames that hosts send: read and stamped
  *   deliver.c  frames that arrive at hosts
  *   capture.c  pcap files
+ *   carrier.c  what one end learns of the other's being down
  */
 #ifndef KRONOS_LINK_H
 #define KRONOS_LINK_H
@@ -26,7 +27,8 @@ struct port {
 	struct host *host;
 	int end; /* 0 or 1 */
 	char name[16];
-	int fd;	 /* -1: removed, or another worker's */
+	int fd;	 /* -1: removed */
+	int up;
 	struct capture *capture; /* NULL: none */
 	uint64_t batch;	 /* number of the last one that has left by it */
 	int batch_next;	 /* where in it the next is looked for */
@@ -154,6 +156,9 @@ bool departure_is_held(void);
 
 /* The frame arrives then. */
 void deliver_at(struct frame *frame, int64_t arrival);
+
+/* The port with this name in this namespace, or NULL. */
+struct port *port_find(const struct tcp_space *space, const char *name);
 
 void tap_watch(struct port *port);
 void tap_forget(struct port *port);

@@ -358,6 +358,7 @@ static void init_worker(uint64_t seed)
 	link_init(seed);
 	init_descriptors();
 	watchdog_start();
+	carrier_watch(NULL);
 	workers_watch();
 }
 

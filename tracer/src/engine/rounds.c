@@ -370,6 +370,7 @@ static void end_wait(void)
 	conductor->paced = false;
 	if (passed > conductor->paced_max)
 		passed = conductor->paced_max;
+	pace_note(&conductor->pace, passed, passed); /* as it would be by itself */
 	conductor->paced_carry = passed % conductor->timestep;
 	pass(passed / conductor->timestep);
 }

@@ -101,6 +101,7 @@ void link_read_host(struct host *host)
 	struct epoll_event events[TAPS_AT_ONCE];
 	int count;
 
+	carrier_update();
 	if (host->tap_epoll < 0) {
 		link_collect();
 		return;
@@ -118,6 +119,7 @@ bool link_read_all(void)
 	int count = epoll_wait(engine.tap_epoll, events, TAPS_AT_ONCE, 0);
 	bool any = count > 0 || link_inbox();
 
+	carrier_update();
 	for (int i = 0; i < count; i++)
 		link_read_host(events[i].data.ptr);
 	link_collect();
@@ -140,8 +142,11 @@ void tap_watch(struct port *port)
 void tap_forget(struct port *port)
 {
 	engine_lock(); /* the watchdog may be reading it */
-	if (port->fd >= 0)
-		close(port->fd); /* which takes it out of every epoll */
+	if (port->host->tap_epoll >= 0)
+		epoll_ctl(port->host->tap_epoll, EPOLL_CTL_DEL, port->fd, NULL);
+	else
+		watchdog_forget(port->fd);
+	close(port->fd);
 	port->fd = -1;
 	engine_unlock();
 }

@@ -114,6 +114,7 @@ static struct mnl_socket *open_socket(int family)
 
 static void space_close(struct tcp_space *space)
 {
+	carrier_forget(space);
 	if (space->diag)
 		mnl_socket_close(space->diag);
 	if (space->route)
@@ -138,6 +139,7 @@ static struct tcp_space *space_open(int netns)
 	space->diag = open_socket(NETLINK_SOCK_DIAG);
 	space->route = open_socket(NETLINK_ROUTE);
 	tcp_flows_open(space);
+	carrier_watch(space);
 	if (space->diag && space->route)
 		change_settings(space);
 	leave();

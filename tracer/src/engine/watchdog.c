@@ -29,7 +29,7 @@ static uint64_t armed;	/* TSC at which the timer expires, 0: never */
 static pthread_t thread;
 
 /* What the descriptors stand for; TAPs have their port instead. */
-static int timer_tag, ticker_tag, control_tag;
+static int timer_tag, ticker_tag, control_tag, carrier_tag;
 
 static void arm_at(uint64_t tsc)
 {
@@ -151,6 +151,18 @@ void watchdog_watch_tap(int fd, void *port)
 	add(fd, EPOLLIN, port);
 }
 
+void watchdog_watch_carrier(int fd)
+{
+	add(fd, EPOLLIN | EPOLLET, &carrier_tag);
+}
+
+static void on_carrier(void)
+{
+	engine.carrier_changed = true;
+	if (engine.worker_sleeps)
+		eventfd_signal(engine.wake);
+}
+
 void watchdog_forget(int fd)
 {
 	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
@@ -173,6 +185,8 @@ static void *watchdog(void *arg)
 				on_ticker();
 			else if (tag == &control_tag)
 				engine_abort();
+			else if (tag == &carrier_tag)
+				on_carrier();
 			else
 				link_read_stamped(tag);
 		}
