@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTHON_SOURCES := mininet_kronos kronos_functions topologies tests setup.py
-C_SOURCES := $(shell find tracer -path tracer/build -prune -o -type f -print)
+C_SOURCES := $(shell find tracer kernel_module/uapi -path tracer/build -prune -o -type f -print)
 
 # Mininet needs root. Under sudo, leave no files of root's in the checkout.
 ifeq ($(shell id -u),0)
