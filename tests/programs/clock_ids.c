@@ -152,9 +152,9 @@ static void cpu_number(void)
 {
 	unsigned int cpu, node;
 
-	CHECK(sched_getcpu() >= 0 && sched_getcpu() < sysconf(_SC_NPROCESSORS_CONF));
+	CHECK(sched_getcpu() >= 0 && sched_getcpu() < CPU_SETSIZE);
 	CHECK(!syscall(SYS_getcpu, &cpu, &node, NULL));
-	CHECK(cpu < (unsigned int)sysconf(_SC_NPROCESSORS_CONF));
+	CHECK(cpu < CPU_SETSIZE && node < CPU_SETSIZE);
 }
 
 int main(int argc, char **argv)

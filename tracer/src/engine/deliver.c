@@ -58,6 +58,7 @@ static void deliver(struct frame *frame)
 {
 	struct kronos_link_stats *stats = &direction_of(frame)->stats;
 	const struct port *to = receiver_of(frame);
+	int64_t real = stamps_begin(to->host);
 
 	/* An interface that is down, or gone, refuses it. */
 	if (write(to->fd, frame->data, frame->size) == (ssize_t)frame->size) {
@@ -69,6 +70,7 @@ static void deliver(struct frame *frame)
 	} else {
 		stats->dropped_down++;
 	}
+	stamps_end(to->host, real, host_now(to->host));
 	stats->queued--;
 }
 

@@ -30,6 +30,7 @@
  *   filter.c   the seccomp filter that stops them
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
+ *   stamps.c   stamps of packets; rings.c those in packet sockets' rings
  *   cputime.c  CPU time, which follows the hosts' clocks
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.h     virtual links, and the files that make them
@@ -137,6 +138,7 @@ struct host {
 	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
 	int64_t lookahead;	/* the least delay of the links to it */
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
+	struct stamp_map *stamps; /* NULL: nobody asks for stamps of packets */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	bool tcp_active;	/* and since timeouts were last looked for */
 	bool tcp_local;		/* it has TCP connections to itself */
@@ -215,6 +217,8 @@ struct process {
 	pid_t parent;
 	STAILQ_HEAD(, ended_child) ended;
 	unsigned int ended_count;
+	LIST_HEAD(, packet_ring) rings;
+	bool stamped; /* it has sockets whose packets are stamped */
 	struct itimer {
 		struct timer timer;
 		int64_t interval;
@@ -276,6 +280,22 @@ void inject_clock(struct task *task);
 /* The child has its parent's clock page, until one of them calls exec or ends. */
 void inject_share(struct process *child, const struct process *parent);
 void inject_forget(struct process *process);
+
+/* ---- stamps of packets (stamps.c, rings.c) ------------------------------ */
+
+void stamps_init(void);
+/* From now on the host's packets are known by their real times. */
+void stamps_watch(struct host *host);
+/* Around what the kernel may stamp packets in; from `clock` on to the host's clock. */
+int64_t stamps_begin(const struct host *host);
+void stamps_end(struct host *host, int64_t real, int64_t clock);
+/* CLOCK_REALTIME of the host when the kernel's was `real`. */
+int64_t stamps_virtual(const struct host *host, int64_t real);
+/* A task that sees stamps enters a system call. */
+void stamps_enter(struct task *task);
+/* Replaces the stamps in rings that the task may read now. */
+void rings_stamp(struct task *task);
+void rings_forget(struct process *process);
 
 /* ---- the latch (latch.c) ----------------------------------------------- */
 

@@ -2,12 +2,14 @@
 /* The seccomp filter that stops timed calls, made of their table. */
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/if_packet.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 
@@ -55,24 +57,51 @@ static void emit_nonnull(struct emitter *e, int arg)
 	RETURN(e, SECCOMP_RET_ALLOW);
 }
 
-/* The option is loaded. */
-static void emit_socket_timeout(struct emitter *e)
+/* Goes on only if the low half of the argument is one of these. */
+static void emit_any(struct emitter *e, int arg, const uint32_t *values, int count)
 {
-	JUMP(e, BPF_JEQ, SO_RCVTIMEO_OLD, 4, 0);
-	JUMP(e, BPF_JEQ, SO_SNDTIMEO_OLD, 3, 0);
-	JUMP(e, BPF_JEQ, SO_RCVTIMEO_NEW, 2, 0);
-	JUMP(e, BPF_JEQ, SO_SNDTIMEO_NEW, 1, 0);
+	LOAD_LOW(e, arg);
+	for (int i = 0; i < count; i++)
+		JUMP(e, BPF_JEQ, values[i], count - i, 0);
 	RETURN(e, SECCOMP_RET_ALLOW);
+}
+
+#define EMIT_ANY(e, arg, ...)                                                  \
+	do {                                                                   \
+		static const uint32_t values_[] = { __VA_ARGS__ };             \
+                                                                               \
+		emit_any(e, arg, values_, sizeof(values_) / sizeof(values_[0])); \
+	} while (0)
+
+#define TIMEOUTS SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD, SO_RCVTIMEO_NEW, SO_SNDTIMEO_NEW
+#define STAMPS                                                                 \
+	SO_TIMESTAMP_OLD, SO_TIMESTAMPNS_OLD, SO_TIMESTAMPING_OLD,             \
+		SO_TIMESTAMP_NEW, SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW
+
+static void emit_socket_options(struct emitter *e, bool set)
+{
+	size_t test, end;
+
+	LOAD_LOW(e, 1);
+	test = e->count;
+	JUMP(e, BPF_JEQ, SOL_PACKET, 0, 0);
+	if (set)
+		EMIT_ANY(e, 2, PACKET_RX_RING, PACKET_VERSION);
+	else
+		EMIT_ANY(e, 2, PACKET_HDRLEN);
+	end = e->count;
+	JUMP(e, BPF_JA, 0, 0, 0);
+	e->code[test].jf = (uint8_t)(e->count - test - 1);
+	EMIT_ANY(e, 1, SOL_SOCKET);
+	if (set)
+		EMIT_ANY(e, 2, TIMEOUTS, STAMPS);
+	else
+		EMIT_ANY(e, 2, TIMEOUTS);
+	e->code[end].k = (uint32_t)(e->count - end - 1);
 }
 
 static void emit_condition(struct emitter *e, const struct timed_call *call)
 {
-	static const int pretended[] = { SO_TIMESTAMP_OLD,   SO_TIMESTAMPNS_OLD,
-					 SO_TIMESTAMPING_OLD, SO_TIMESTAMP_NEW,
-					 SO_TIMESTAMPNS_NEW, SO_TIMESTAMPING_NEW };
-
-	static const uint32_t stamps[] = { SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD,
-					   SIOCGSTAMP_NEW, SIOCGSTAMPNS_NEW };
 
 	switch (call->condition) {
 	case ALWAYS:
@@ -117,30 +146,20 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		emit_nonnull(e, call->arg);
 		break;
 	case SOCKOPT:
-		LOAD_LOW(e, 1);
-		JUMP(e, BPF_JEQ, SOL_SOCKET, 1, 0);
-		RETURN(e, SECCOMP_RET_ALLOW);
-		LOAD_LOW(e, 2);
-		for (size_t i = 0; i < sizeof(pretended) / sizeof(int); i++) {
-			JUMP(e, BPF_JEQ, (uint32_t)pretended[i], 0, 1);
-			RETURN(e, SECCOMP_RET_ERRNO);
-		}
-		emit_socket_timeout(e);
+		emit_socket_options(e, true);
 		break;
 	case TIMEOPT:
-		LOAD_LOW(e, 1);
-		JUMP(e, BPF_JEQ, SOL_SOCKET, 1, 0);
+		emit_socket_options(e, false);
+		break;
+	case MAPFILE:
+		LOAD_LOW(e, 3);
+		emit(e, BPF_ALU | BPF_AND | BPF_K, MAP_SHARED | MAP_ANONYMOUS, 0, 0);
+		JUMP(e, BPF_JEQ, MAP_SHARED, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
-		LOAD_LOW(e, 2);
-		emit_socket_timeout(e);
 		break;
 	case STAMP:
-		LOAD_LOW(e, 1);
-		for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
-			JUMP(e, BPF_JEQ, stamps[i], 0, 1);
-			RETURN(e, SECCOMP_RET_ERRNO | ENOENT);
-		}
-		RETURN(e, SECCOMP_RET_ALLOW);
+		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,
+			 SIOCGSTAMPNS_NEW);
 		break;
 	case PRETEND:
 		RETURN(e, SECCOMP_RET_ERRNO);
@@ -153,8 +172,8 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 
 static bool answers_itself(enum condition condition)
 {
-	return condition == PRETEND || condition == STAMP || condition == REFUSED ||
-	       condition == CLOCKSET || condition == MISSING;
+	return condition == PRETEND || condition == REFUSED || condition == CLOCKSET ||
+	       condition == MISSING;
 }
 
 size_t timed_filter(struct sock_filter *filter, size_t max)

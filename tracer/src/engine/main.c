@@ -416,6 +416,7 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 	}
 	slice_init();
 	inject_init();
+	stamps_init();
 	workers_seed = request->init.seed;
 	workers_start(cpus, serve_as_worker);
 	init_worker(workers_seed);

@@ -289,16 +289,20 @@ void slice_run(struct task *task, int64_t limit)
 	struct slice *slice = &engine.slice;
 	struct host *host = task->host;
 	pid_t tid = task->tid;
-	int64_t cpu_before;
+	int64_t cpu_before, real;
 	uint64_t end;
 
 	cpu_before = host->mult && !engine.live ? cpu_time(task) : -1;
+	if (!LIST_EMPTY(&task->process->rings))
+		rings_stamp(task);
 	slice_open(slice, task, limit);
 	engine.stats.slices++;
+	real = stamps_begin(host);
 	task_resume(task);
 	end = tsc_now();
 	engine_lock();
 	charge(slice, limit, end, cpu_before);
+	stamps_end(host, real, slice->base);
 	task->cut = slice->cut;
 	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();

@@ -38,6 +38,12 @@ bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 	struct timeval tv;
 	int fd, result;
 
+	if (regs->rsi == SOL_PACKET) {
+		rings_setsockopt(task, regs);
+		return true;
+	}
+	if (stamps_option(task, regs))
+		return true;
 	if ((int32_t)regs->r8 < (int32_t)sizeof(tv) ||
 	    task_read(task, regs->r10, &tv, sizeof(tv)) || tv.tv_sec < 0 ||
 	    tv.tv_sec >= TIMEOUT_MAX / USEC_PER_SEC || tv.tv_usec < 0 ||
@@ -68,11 +74,18 @@ static int64_t socket_timeout(int fd, int option)
 
 bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
 {
-	int fd = socket_open(task, (int)regs->rdi);
-	int64_t us = fd < 0 ? 0 : socket_timeout(fd, (int)regs->rdx);
-	struct timeval tv = { us / USEC_PER_SEC, us % USEC_PER_SEC };
+	struct timeval tv;
 	int32_t size;
+	int64_t us;
+	int fd;
 
+	if (regs->rsi == SOL_PACKET) {
+		rings_getsockopt(task, regs);
+		return true;
+	}
+	fd = socket_open(task, (int)regs->rdi);
+	us = fd < 0 ? 0 : socket_timeout(fd, (int)regs->rdx);
+	tv = (struct timeval){ us / USEC_PER_SEC, us % USEC_PER_SEC };
 	if (fd >= 0)
 		close(fd);
 	if (!us || task_read(task, regs->r8, &size, sizeof(size)) || size < 0)

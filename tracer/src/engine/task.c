@@ -80,6 +80,7 @@ static void process_put(struct process *process)
 	if (--process->threads)
 		return;
 	timers_forget(process);
+	rings_forget(process);
 	inject_forget(process);
 	cputime_inherit(process);
 	cputime_free(process);
@@ -195,7 +196,7 @@ void task_ready(struct task *task, bool first)
 
 void task_resume(struct task *task)
 {
-	int request = task->exit ? PTRACE_SYSCALL : PTRACE_CONT;
+	int request = task->exit || task->process->stamped ? PTRACE_SYSCALL : PTRACE_CONT;
 	int signal = task->signal;
 
 	engine_assert(task->state == TASK_READY);
@@ -246,10 +247,14 @@ static void stop_syscall(struct task *task, bool interrupted)
 	enum exit_reason reason = task->exit;
 	struct user_regs_struct regs;
 
-	if (reason == EXIT_WATCHED && enters_call(task))
+	if ((reason == EXIT_WATCHED || reason == EXIT_NONE) && enters_call(task)) {
+		if (task->process->stamped)
+			stamps_enter(task);
 		return;
+	}
 	task->exit = EXIT_NONE;
 	switch (reason) {
+	case EXIT_NONE: /* of a process whose packets are stamped */
 	case EXIT_TIMED:
 	case EXIT_WATCHED:
 		wait_exit(task, interrupted);
@@ -257,14 +262,13 @@ static void stop_syscall(struct task *task, bool interrupted)
 	case EXIT_RESULT:
 		if (task_get_regs(task, &regs))
 			task->leave(task, &regs);
+		wait_exit(task, interrupted);
 		break;
 	case EXIT_EXEC:
 		if (task_get_regs(task, &regs) && regs.rax == 0 &&
 		    !timed_refuses_program(task, &regs))
 			inject_clock(task);
 		latch_open(task);
-		break;
-	case EXIT_NONE:
 		break;
 	}
 }
@@ -300,6 +304,7 @@ static void stop_fork(struct task *parent, int event)
 	if (!thread) {
 		inject_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
+		child->process->stamped = parent->process->stamped;
 	}
 	if (child->state == TASK_HELD) { /* it has stopped already */
 		latch_open(child);
@@ -334,6 +339,7 @@ static void stop_exec(struct task *task, pid_t pid)
 	task->exit = EXIT_EXEC;
 	latch_close(task);
 	inject_forget(process);
+	rings_forget(process);
 	timers_exec(process);
 }
 

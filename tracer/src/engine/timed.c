@@ -182,7 +182,8 @@ const struct timed_call timed_calls[] = {
 	CALL(execveat, ALWAYS, .enter = enter_exec),
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
 	CALL(connect, ALWAYS, .enter = enter_connect),
-	CALL(ioctl, STAMP),
+	CALL(ioctl, STAMP, .leave = leave_stamp_ioctl),
+	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */
 	/* Scheduling of dilated tasks is the engine's. */
 	CALL(sched_setaffinity, PRETEND),

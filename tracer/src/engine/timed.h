@@ -17,9 +17,10 @@ enum condition {
 	POSITIVE,  /* argument `arg`, an int, is > 0 */
 	CLOCKID,   /* argument 0 is a clock that is virtual, or a CPU clock */
 	FUTEX,	   /* a futex operation with a timeout */
-	SOCKOPT,   /* timeouts of sockets; time stamps are pretended */
-	TIMEOPT,   /* timeouts of sockets */
-	STAMP,	   /* never: asked for a packet's real time of arrival it has none */
+	SOCKOPT,   /* timeouts of sockets, time stamps, rings of packets */
+	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
+	STAMP,	   /* an ioctl that asks for a packet's time of arrival */
+	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
 	REFUSED,   /* never: not permitted */
 	PRETEND,   /* never: the call returns 0 and does nothing */
@@ -117,6 +118,14 @@ void leave_wait4(struct task *task, struct user_regs_struct *regs);
 void leave_waitid(struct task *task, struct user_regs_struct *regs);
 /* Ends the wait that the task begins when its process has used so much. */
 int cputime_sleep(struct task *task, int64_t clock, int64_t time, bool absolute);
+
+/* stamps.c, rings.c */
+/* Whether this is an option that asks for stamps. */
+bool stamps_option(struct task *task, const struct user_regs_struct *regs);
+void leave_stamp_ioctl(struct task *task, struct user_regs_struct *regs);
+void rings_setsockopt(struct task *task, struct user_regs_struct *regs);
+void rings_getsockopt(struct task *task, struct user_regs_struct *regs);
+void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
 /* sockets.c */
 extern const struct timed_call socket_connect; /* a wait with SO_SNDTIMEO */

@@ -411,7 +411,8 @@ bool blocked_call(const struct task *task, struct blocked_call *call)
 
 bool timed_stops(const struct task *task)
 {
-	return task->exit || (task->wait.call && task->wait.call->sleeps);
+	return task->exit || task->process->stamped ||
+	       (task->wait.call && task->wait.call->sleeps);
 }
 
 bool timed_restartable(const struct task *task)
