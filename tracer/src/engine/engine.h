@@ -31,6 +31,7 @@
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
  *   stamps.c   stamps of packets; rings.c those in packet sockets' rings
+ *   tsc.c      programs that read the time stamp counter
  *   cputime.c  CPU time, which follows the hosts' clocks
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.h     virtual links, and the files that make them
@@ -218,6 +219,7 @@ struct process {
 	STAILQ_HEAD(, ended_child) ended;
 	unsigned int ended_count;
 	LIST_HEAD(, packet_ring) rings;
+	bool tsc_trapped; /* its rdtsc ends in a SIGSEGV */
 	bool stamped; /* it has sockets whose packets are stamped */
 	struct itimer {
 		struct timer timer;
@@ -281,6 +283,13 @@ void inject_clock(struct task *task);
 void inject_share(struct process *child, const struct process *parent);
 void inject_forget(struct process *process);
 
+/* ---- the time stamp counter (tsc.c) ------------------------------------- */
+
+/* Whether the program that the task has just begun reads the TSC itself. */
+bool tsc_wants_trap(const struct task *task);
+/* At a SIGSEGV: reads the TSC for the task if that is what it wanted. */
+bool tsc_emulate(struct task *task);
+
 /* ---- stamps of packets (stamps.c, rings.c) ------------------------------ */
 
 void stamps_init(void);
@@ -289,8 +298,8 @@ void stamps_watch(struct host *host);
 /* Around what the kernel may stamp packets in; from `clock` on to the host's clock. */
 int64_t stamps_begin(const struct host *host);
 void stamps_end(struct host *host, int64_t real, int64_t clock);
-/* CLOCK_REALTIME of the host when the kernel's was `real`. */
-int64_t stamps_virtual(const struct host *host, int64_t real);
+/* CLOCK_REALTIME of the host when the kernel's was `real`, in units of so many ns. */
+int64_t stamps_virtual(const struct host *host, int64_t real, int64_t unit);
 /* A task that sees stamps enters a system call. */
 void stamps_enter(struct task *task);
 /* Replaces the stamps in rings that the task may read now. */

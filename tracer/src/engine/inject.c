@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -163,6 +164,19 @@ static int64_t remote_mmap(struct task *task, struct user_regs_struct *regs,
 	return remote_call(task, regs, SYS_mmap);
 }
 
+/* Its threads and children inherit it, even across exec. */
+static void set_trap(struct task *task, struct user_regs_struct *regs)
+{
+	bool trap = tsc_wants_trap(task);
+
+	if (trap == task->process->tsc_trapped)
+		return;
+	regs->rdi = PR_SET_TSC;
+	regs->rsi = trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+	if (!remote_call(task, regs, SYS_prctl))
+		task->process->tsc_trapped = trap;
+}
+
 /* Both pages, the clock page shared; the address of the first, or < 0. */
 static int64_t map_pages(struct task *task, uint64_t syscall_address)
 {
@@ -180,6 +194,7 @@ static int64_t map_pages(struct task *task, uint64_t syscall_address)
 			VCLOCK_PAGE_SIZE, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED) < 0)
 		map = -ENOMEM;
+	set_trap(task, &regs);
 	task_set_regs(task, &saved);
 	task->interrupted = false;
 	return map;

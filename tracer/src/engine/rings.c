@@ -200,8 +200,10 @@ static bool stamp_frame(const struct task *task, struct packet_ring *ring)
 	if (stamp.seconds == seen->seconds && stamp.fraction == seen->fraction)
 		return false;
 	if (filled) { /* else it has been read already */
-		ns = stamps_virtual(task->host, stamp.seconds * NSEC_PER_SEC +
-							stamp.fraction * unit);
+		ns = stamps_virtual(task->host,
+				    stamp.seconds * NSEC_PER_SEC +
+					    stamp.fraction * unit,
+				    unit);
 		stamp.seconds = (uint32_t)(ns / NSEC_PER_SEC);
 		stamp.fraction = (uint32_t)(ns % NSEC_PER_SEC / unit);
 		task_write(task, address, &stamp, sizeof(stamp));

@@ -80,6 +80,7 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		.process_cpu = slice->task->process->cpu.ns - slice->base,
 		.thread_cpu = slice->task->cpu.ns - slice->base,
 		.sequence = page->sequence + 1,
+		.tsc_trapped = slice->task->process->tsc_trapped,
 		.last = page->last,
 	};
 	if (engine.live) {

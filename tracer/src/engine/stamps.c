@@ -95,11 +95,13 @@ static int64_t within(const struct span *span, int64_t real)
 					  (double)length);
 }
 
-int64_t stamps_virtual(const struct host *host, int64_t real)
+int64_t stamps_virtual(const struct host *host, int64_t real, int64_t unit)
 {
 	const struct stamp_map *map = host->stamps;
 	const struct span *span = NULL;
 
+	/* It has been rounded down, and may seem to be from before its span. */
+	real += unit - 1;
 	for (uint64_t i = map->count; i > 0 && i + SPANS > map->count; i--) {
 		span = &map->spans[(i - 1) % SPANS];
 		/* Rounded down it may seem to be from before its span. */
@@ -117,7 +119,7 @@ static void replace(const struct host *host, int64_t stamp[2], int64_t unit)
 
 	if (!ns)
 		return;
-	ns = stamps_virtual(host, ns);
+	ns = stamps_virtual(host, ns, unit);
 	stamp[0] = ns / NSEC_PER_SEC;
 	stamp[1] = ns % NSEC_PER_SEC / unit;
 }

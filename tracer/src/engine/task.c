@@ -230,6 +230,8 @@ static void stop_signal(struct task *task, int signal)
 		wait_latched(task);
 		return;
 	}
+	if (signal == SIGSEGV && tsc_emulate(task))
+		return;
 	wait_signalled(task, signal);
 	task->signal = signal;
 }
@@ -305,6 +307,7 @@ static void stop_fork(struct task *parent, int event)
 		inject_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
 		child->process->stamped = parent->process->stamped;
+		child->process->tsc_trapped = parent->process->tsc_trapped;
 	}
 	if (child->state == TASK_HELD) { /* it has stopped already */
 		latch_open(child);

@@ -25,6 +25,7 @@ struct vclock_page {
 	int64_t base;	   /* ns at the start of the slice */
 	uint64_t tsc_start;
 	uint64_t mult;	   /* ns per tick, 32.32 fixed point */
+	uint64_t tsc_trapped; /* the reader must not use the TSC */
 	int64_t cap;
 	int64_t read_cost; /* ns */
 	int64_t realtime;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */

@@ -39,6 +39,15 @@ static inline long real_clock_gettime(clockid_t clock, struct timespec *ts)
 	return ret;
 }
 
+/* The engine's answer. */
+static uint64_t ask(clockid_t clock)
+{
+	struct timespec ts;
+
+	real_clock_gettime(clock, &ts);
+	return (uint64_t)(ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
+}
+
 /* In ns; `offset` is the clock's to CLOCK_MONOTONIC, if it is not that itself. */
 static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 {
@@ -51,6 +60,8 @@ static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 		last = page->last;
 		mult = page->mult;
 		now = page->base;
+		if (mult && page->tsc_trapped)
+			return ask(clock);
 		if (mult) {
 			ran = (int64_t)(ticks() - page->tsc_start);
 			if (ran > 0)
@@ -62,12 +73,8 @@ static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 		shift = offset ? *offset : 0;
 	} while (page->sequence != sequence);
 	if (now > cap) {
-		struct timespec ts;
-
-		if (!mult) { /* the window is used up: the engine ends the slice */
-			real_clock_gettime(clock, &ts);
-			return (uint64_t)(ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
-		}
+		if (!mult) /* the window is used up: the engine ends the slice */
+			return ask(clock);
 		now = cap;
 	}
 	if (now < last)

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Programs that read the time stamp counter themselves. Where a program's own file
+ * has rdtsc or rdtscp in it, the two are made to trap (PR_SET_TSC), and count in
+ * virtual time. The code that replaces the vDSO cannot use them then, and asks the
+ * engine for the time: so only these programs pay.
+ *
+ * Libraries are not looked at: C libraries and OpenSSL have such instructions and
+ * do not use them for time. Nor are Go's programs, whose run-time has them for its
+ * profiles, nor instant processes, for which no time passes.
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <capstone/capstone.h>
+
+#include "timed.h"
+
+static const uint8_t rdtsc[] = { 0x0f, 0x31 };
+static const uint8_t rdtscp[] = { 0x0f, 0x01, 0xf9 };
+
+/* ---- files ------------------------------------------------------------- */
+
+/* What is known of a file. */
+struct verdict {
+	struct file_key {
+		dev_t device;
+		ino_t inode;
+		struct timespec changed;
+	} key;
+	bool reads_tsc;
+	UT_hash_handle hh;
+};
+
+struct file {
+	const uint8_t *data;
+	size_t size;
+};
+
+/* The length of the instruction, if it is one of ours. */
+static size_t tsc_instruction(const uint8_t *code, size_t size)
+{
+	if (size >= sizeof(rdtsc) && !memcmp(code, rdtsc, sizeof(rdtsc)))
+		return sizeof(rdtsc);
+	if (size >= sizeof(rdtscp) && !memcmp(code, rdtscp, sizeof(rdtscp)))
+		return sizeof(rdtscp);
+	return 0;
+}
+
+/*
+ * Whether an instruction begins at `at`, and not in the middle of another one. Code
+ * that is disassembled from a wrong start soon falls into step: most of some
+ * starts a few instructions before must come by.
+ */
+static bool begins_instruction(csh disassembler, cs_insn *instruction,
+			       const uint8_t *code, size_t at)
+{
+	const int starts = 16;
+	int met = 0;
+
+	for (int i = 0; i < starts; i++) {
+		size_t start = at > 48 ? at - 48 + (size_t)i : 0;
+		const uint8_t *next = code + start;
+		size_t size = at + 16 - start;
+		uint64_t address = start;
+
+		while (address < at) {
+			if (cs_disasm_iter(disassembler, &next, &size, &address,
+					   instruction))
+				continue;
+			address++; /* data, or the middle of something */
+			next++;
+			size--;
+		}
+		met += address == at;
+	}
+	return met > starts / 2;
+}
+
+static bool code_reads_tsc(const uint8_t *code, size_t size)
+{
+	const uint8_t *found = code, *end = code + size - 16;
+	cs_insn *instruction;
+	csh disassembler;
+	bool reads = false;
+
+	if (size < 16 || cs_open(CS_ARCH_X86, CS_MODE_64, &disassembler))
+		return false;
+	instruction = cs_malloc(disassembler);
+	while (!reads && found < end &&
+	       (found = memchr(found, rdtsc[0], (size_t)(end - found)))) {
+		reads = tsc_instruction(found, sizeof(rdtscp)) &&
+			begins_instruction(disassembler, instruction, code,
+					   (size_t)(found - code));
+		found++;
+	}
+	cs_free(instruction, 1);
+	cs_close(&disassembler);
+	return reads;
+}
+
+static bool within_file(const struct file *file, uint64_t offset, uint64_t size)
+{
+	return offset <= file->size && size <= file->size - offset;
+}
+
+/* A note that Go's linker puts in. */
+static bool is_go_note(const struct file *file, const Elf64_Phdr *segment)
+{
+	const uint8_t *note = file->data + segment->p_offset;
+
+	return segment->p_type == PT_NOTE &&
+	       segment->p_filesz > sizeof(Elf64_Nhdr) + 4 &&
+	       !memcmp(note + sizeof(Elf64_Nhdr), "Go\0", 4);
+}
+
+static bool elf_reads_tsc(const struct file *file)
+{
+	const Elf64_Ehdr *header = (const void *)file->data;
+	const Elf64_Phdr *segments;
+	bool reads = false;
+
+	if (!within_file(file, 0, sizeof(*header)) ||
+	    memcmp(header->e_ident, ELFMAG, SELFMAG) ||
+	    header->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    !within_file(file, header->e_phoff,
+			 header->e_phnum * sizeof(*segments)))
+		return false;
+	segments = (const void *)(file->data + header->e_phoff);
+	for (int i = 0; i < header->e_phnum; i++) {
+		if (!within_file(file, segments[i].p_offset, segments[i].p_filesz))
+			continue;
+		if (is_go_note(file, &segments[i]))
+			return false;
+		if (!reads && segments[i].p_type == PT_LOAD &&
+		    segments[i].p_flags & PF_X)
+			reads = code_reads_tsc(file->data + segments[i].p_offset,
+					       segments[i].p_filesz);
+	}
+	return reads;
+}
+
+static bool look_into(int fd, size_t size)
+{
+	struct file file = { .size = size };
+	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool reads;
+
+	if (data == MAP_FAILED)
+		return false;
+	file.data = data;
+	reads = elf_reads_tsc(&file);
+	munmap(data, size);
+	return reads;
+}
+
+static bool program_reads_tsc(pid_t pid)
+{
+	static struct verdict *verdicts;
+	struct verdict *verdict = NULL;
+	struct file_key key = { 0 };
+	struct stat status;
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (!fstat(fd, &status)) {
+		key.device = status.st_dev;
+		key.inode = status.st_ino;
+		key.changed = status.st_ctim;
+		HASH_FIND(hh, verdicts, &key, sizeof(key), verdict);
+		if (!verdict) {
+			verdict = xcalloc(sizeof(*verdict));
+			verdict->key = key;
+			verdict->reads_tsc = look_into(fd, (size_t)status.st_size);
+			HASH_ADD(hh, verdicts, key, sizeof(key), verdict);
+		}
+	}
+	close(fd);
+	return verdict && verdict->reads_tsc;
+}
+
+bool tsc_wants_trap(const struct task *task)
+{
+	return !host_is_instant(task->host) && program_reads_tsc(task->process->pid);
+}
+
+/* ---- the instructions -------------------------------------------------- */
+
+bool tsc_emulate(struct task *task)
+{
+	struct user_regs_struct regs;
+	uint8_t code[sizeof(rdtscp)];
+	size_t size, length;
+	uint64_t value;
+
+	if (!task->process->tsc_trapped || !task_get_regs(task, &regs))
+		return false;
+	/* The shorter one may be the last of its page. */
+	size = task_read(task, regs.rip, code, sizeof(rdtscp)) ? sizeof(rdtsc) :
+								 sizeof(rdtscp);
+	if (size == sizeof(rdtsc) && task_read(task, regs.rip, code, size))
+		return false;
+	length = tsc_instruction(code, size);
+	if (!length)
+		return false;
+	value = (uint64_t)((double)read_clock(task) * engine.tsc_per_ns);
+	regs.rax = (uint32_t)value;
+	regs.rdx = value >> 32;
+	if (length == sizeof(rdtscp))
+		regs.rcx = (uint64_t)engine.cpu;
+	regs.rip += length;
+	task_set_regs(task, &regs);
+	return true;
+}
