@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PYTHON_SOURCES := mininet_kronos kronos_functions topologies tests setup.py
+PYTHON_SOURCES := mininet_kronos kronos_functions topologies tests benchmarks setup.py
 C_SOURCES := $(shell find tracer kernel_module/uapi -path tracer/build -prune -o -type f -print)
 
 # Mininet needs root. Under sudo, leave no files of root's in the checkout.
@@ -53,9 +53,9 @@ lint: setup ## check style and types, and compile the C parts with warnings as e
 docs: setup ## build the documentation as a site, in build/site
 	@$(PYTHON) -m mkdocs --quiet build
 
-bench: setup ## measure: run every script in benchmarks/
-	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "bench: there is nothing in benchmarks/ yet" >&2; exit 1; }
-	@set -e; for script in benchmarks/*.py; do echo "*** $$script"; $(AS_ROOT) $(PYTHON) $$script; done
+bench: setup ## measure what the engine costs, against native runs, then TCP and first pings: benchmarks/
+	@$(AS_ROOT) $(PYTHON) -m benchmarks; status=$$?; for script in tcp first_ping; do \
+		$(AS_ROOT) $(PYTHON) benchmarks/$$script.py || exit 1; done; exit $$status
 
 vm-test: ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
 	@scripts/system-packages.sh vm

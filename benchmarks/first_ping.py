@@ -8,6 +8,8 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from mininet.topo import Topo
 
@@ -21,7 +23,7 @@ LINK, CONTROL, MODEL = "5ms", "1.25ms", 25.0
 class Star(Topo):
     """Pairs of hosts at one switch."""
 
-    def build(self, host=None):
+    def build(self, host: dict[str, Any] | None = None) -> None:
         """Make it."""
         self.addSwitch("s1")
         for i in range(1, 2 * PAIRS + 1):
@@ -31,7 +33,7 @@ class Star(Topo):
 class Row(Topo):
     """50 switches in a row, with a host each."""
 
-    def build(self):
+    def build(self) -> None:
         """Make it."""
         for i in range(1, 51):
             self.addLink(self.addHost(f"h{i}"), self.addSwitch(f"s{i}"), delay="1ms")
@@ -39,15 +41,15 @@ class Row(Topo):
                 self.addLink(f"s{i - 1}", f"s{i}", delay="1ms")
 
 
-def first_pings(net):
+def first_pings(net: Any) -> list[float]:
     """Ping once from the first host of each pair; return the times in ms."""
     net.staticArp()
     said = (a.cmd(f"ping -c 1 {b.IP()}") for a, b in zip(net.hosts[::2], net.hosts[1::2]))
-    return [float(re.search(r"time=([\d.]+) ms", text)[1]) for text in said]
+    return [float(value) for text in said for value in re.findall(r"time=([\d.]+) ms", text)]
 
 
 @contextlib.contextmanager
-def kronos():
+def kronos() -> Iterator[KronosNet]:
     """Run the network in virtual time."""
     topo = Star(host={"counter": "free"})
     net = KronosNet(topo, controller=lambda name, **params: KronosRyu(name, control_delay=CONTROL, **params))
@@ -58,13 +60,13 @@ def kronos():
         net.stop()
 
 
-def main():
+def main() -> None:
     """Print the figures."""
     netem = has_netem()
     print(f"first pings of {PAIRS} pairs; the model says {MODEL} ms")
     if not netem:
         print("this kernel has no netem: in plain Mininet links have no delay")
-    for load, loops in ("idle", 0), ("busy", 2 * os.cpu_count()):
+    for load, loops in ("idle", 0), ("busy", 2 * (os.cpu_count() or 1)):
         for title, network in (
             ("virtual time", kronos),
             ("plain Mininet", lambda: plain_mininet(Star(), netem)),

@@ -23,6 +23,7 @@ PACES = {"dilated": 0, "instant": 1, "realtime": 2}
 TASK_STATES = ("joining", "ready", "waiting", "stopped")
 DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
 FIRST_CPU = 1  # a place
+_CORES_MAX = 1024
 
 _NAME_MAX = 64
 _RED, _ECN, _JITTER_REORDERS = 1, 2, 4  # flags of a link
@@ -159,7 +160,7 @@ class _HostConfig(ctypes.Structure):
         ("counter", ctypes.c_uint32),
         ("reserved", ctypes.c_uint32),
         ("place", ctypes.c_uint32),
-        ("reserved2", ctypes.c_uint32),
+        ("cores", ctypes.c_uint32),
         ("cpu_speed", ctypes.c_double),
         ("name", ctypes.c_char * _NAME_MAX),
     ]
@@ -450,6 +451,7 @@ class Experiment:
         counter: str = "auto",
         pace: str = "dilated",
         place: int = 0,
+        cores: int = 1,
     ) -> int:
         """Declare a host (a logical process with a clock of its own) and return its id.
 
@@ -457,6 +459,8 @@ class Experiment:
         virtual time; infinity is the free counter.
         place -- N for the Nth CPU of the experiment's, modulo their number; 0: chosen. Hosts that
         reach each other other than by links (loopback, pipes) need the same.
+        cores -- virtual CPUs: while k of its tasks want to run the host's clock moves by the work
+        that they do divided by the lesser of k and cores.
         """
         if counter not in COUNTERS:
             raise ParameterError(f"counter must be one of {', '.join(COUNTERS)}, not {counter!r}")
@@ -464,6 +468,8 @@ class Experiment:
             raise ParameterError(f"pace must be one of {', '.join(PACES)}, not {pace!r}")
         if not cpu_speed > 0 or math.isnan(cpu_speed):
             raise ParameterError(f"cpu_speed must be above 0, not {cpu_speed!r}")
+        if cores not in range(1, _CORES_MAX + 1):
+            raise ParameterError(f"cores must be 1 to {_CORES_MAX}, not {cores!r}")
         if not 0 < len(name.encode()) < _NAME_MAX:
             raise ParameterError(f"a host's name has 1 to {_NAME_MAX - 1} bytes, not {name!r}")
         config = _HostConfig(
@@ -471,6 +477,7 @@ class Experiment:
             pace=PACES[pace],
             counter=COUNTERS[counter],
             place=place,
+            cores=int(cores),
             cpu_speed=cpu_speed,
             name=name.encode(),
         )

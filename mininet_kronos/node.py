@@ -16,7 +16,7 @@ from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.process import KronosPopen, await_tracer
-from mininet_kronos.units import SECOND
+from mininet_kronos.units import SECOND, parse_count
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
@@ -172,6 +172,7 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         *args: Any,
         cpu_speed: float = 1.0,
         counter: str = "auto",
+        cores: int = 1,
         ipv6: bool = False,
         kronos: Pump | None = None,
         **params: Any,
@@ -181,6 +182,7 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
         name: of the host and of its logical process
         cpu_speed: relative CPU speed, work per ns of virtual time ('inf': computation takes no time)
         counter: what work is: 'instructions', 'cputime', 'free' (no work counts) or 'auto'
+        cores: virtual CPUs that its processes and threads share
         ipv6: whether interfaces have IPv6, whose solicitations and reports come in real time
         other parameters: as for Mininet's Host.
         """
@@ -189,6 +191,7 @@ class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
             name,
             cpu_speed=check_speed(name, cpu_speed),
             counter=check_counter(name, counter),
+            cores=parse_count(cores, f"{name}: cores"),
             place=0 if params.get("inNamespace", True) else FIRST_CPU,  # else it shares a loopback
         )
         self.ipv6 = bool(ipv6)

@@ -66,6 +66,8 @@ struct kronos_config {
 #define KRONOS_F_NO_BPF 2u	  /* as on a kernel without BTF or BPF */
 #define KRONOS_F_SHARED_CPU 4u	  /* the caller runs one of its experiments at a time */
 
+#define KRONOS_CORES_MAX 1024
+
 struct kronos_host_config {
 	uint32_t struct_size;
 	uint32_t pace;	   /* enum kronos_pace */
@@ -73,8 +75,8 @@ struct kronos_host_config {
 	uint32_t reserved;
 	uint32_t place;	   /* N: on the Nth CPU of the engine's; 0: chosen. Hosts that
 			    * reach each other other than by links need the same. */
-	uint32_t reserved2;
-	double cpu_speed;  /* work per ns of virtual time; INFINITY: free */
+	uint32_t cores;	   /* virtual CPUs; 0: one */
+	double cpu_speed;  /* of each: work per ns of virtual time; INFINITY: free */
 	char name[KRONOS_NAME_MAX];
 };
 

@@ -126,6 +126,7 @@ struct host {
 	enum kronos_counter counter;
 	double cpu_speed;
 	uint64_t mult;		/* virtual ns per TSC tick, 32.32; 0: free */
+	uint32_t cores;		/* virtual CPUs */
 
 	int64_t clock;		/* may lag behind the window while idle */
 	int64_t ahead;		/* it has used the time until then already */
@@ -212,6 +213,8 @@ struct process {
 	pid_t pid;
 	struct host *host;
 	unsigned int threads;
+	int64_t cpu_seen;  /* CPU time that it has used, and was charged for */
+	int64_t cpu_error; /* which may be off by so much */
 	struct clock_map *clock; /* NULL: none yet */
 	struct cpu_clock cpu;
 	int64_t children_cpu; /* of those that have ended, with theirs */
@@ -261,6 +264,8 @@ struct process *process_find(pid_t pid);
 void task_await_exits(void);
 /* Handles every ptrace stop that is there. */
 void task_drain(void);
+/* The same where only tasks that were let go can have stopped: much cheaper. */
+void task_collect(void);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);
@@ -312,6 +317,17 @@ enum latch_kind { LATCH_BPF, LATCH_PLAIN };
 
 int latch_init(uint32_t flags, char *why, size_t size);
 const char *latch_name(void);
+/* In every worker but the first: gives it a program and lists of its own. */
+void latch_own(void);
+/*
+ * Whether tasks with a latch are listed when they come to a ptrace stop; the
+ * next of those; whether there were more than the list can hold.
+ */
+bool latch_lists_stops(void);
+bool latch_next_stop(pid_t *tid);
+bool latch_stops_lost(void);
+/* Empties the list. */
+void latch_forget_stops(void);
 void latch_open(struct task *task);
 void latch_close(struct task *task);
 void latch_rearm(struct task *task);
@@ -337,10 +353,13 @@ struct slice {
 	struct host *host; /* NULL: none runs */
 	struct task *task;
 	int64_t base;	   /* the host's clock at its start */
+	uint32_t shares;   /* tasks that would run at once: its clock is so much slower */
+	uint64_t mult;	   /* as the host's, for this slice */
 	uint64_t tsc_start;
 	uint64_t tsc_end;  /* when the watchdog cuts it */
 	int64_t cap;	   /* the host's clock may not pass this */
-	bool cut;	   /* it is over, and the latch is to stop the task */
+	uint64_t due;	   /* when the timer was to go off that ended it */
+	uint64_t cut;	   /* when the watchdog ended it, or 0 */
 	bool demoted;	   /* and, to no avail, taken its priority away */
 };
 
@@ -354,8 +373,9 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc);
 void slice_exclude(uint64_t ticks);
 
 void watchdog_start(void);
-/* Makes sure that the watchdog looks at the slice when it ends. */
-void watchdog_arm(uint64_t tsc_end);
+/* Makes sure that the watchdog looks at the slice when it ends. Returns true if
+ * a timer had to be set. */
+bool watchdog_arm(uint64_t tsc_end);
 void watchdog_watch_tap(int fd, void *port);
 /* Sets engine.carrier_changed when there is something to be read. */
 void watchdog_watch_carrier(int fd);
@@ -622,6 +642,7 @@ struct engine {
 	bool tcp_new;	  /* a host has become active */
 	uint32_t exiting; /* tasks on their way out */
 	uint32_t joining; /* seized, and not yet at their exec */
+	uint32_t unlatched; /* tasks without a latch */
 
 	struct slice slice;
 	volatile bool worker_sleeps;

@@ -63,6 +63,7 @@ struct host *host_add(const struct kronos_host_config *config)
 				KRONOS_COUNTER_CPUTIME :
 				config->counter;
 	host->cpu_speed = config->cpu_speed;
+	host->cores = config->cores ? config->cores : 1;
 	if (isinf(config->cpu_speed))
 		host->counter = KRONOS_COUNTER_FREE;
 	if (host->pace == KRONOS_PACE_DILATED &&

@@ -5,7 +5,9 @@
  * it before it runs any code of its own. The system call is not disturbed.
  *
  * A BPF program on the event notes in what state each task has blocked, in an
- * array that the engine maps. Since Linux 6.10 it also keeps the event from
+ * array that the engine maps, and lists those that have come to a ptrace stop:
+ * asking the kernel for them takes a time that grows with the number of tasks.
+ * Since Linux 6.10 it also keeps the event from
  * firing where the task was only preempted or stopped, unless its turn is over;
  * where the task blocks SIGTRAP, which would be pending then for the program to
  * see; and where the engine has said that there will be a stop anyway. Before,
@@ -36,10 +38,11 @@
 #define SLOTS 65536 /* by the low bits of the task's id in the engine's namespace */
 #define STATE_INTERRUPTIBLE 1
 #define STATE_UNINTERRUPTIBLE 2
+#define STATE_TRACED 8
 #define STATE_WAKING 0x200 /* blocked, and woken before it has left the CPU */
 #define STATE_BLOCKED (STATE_INTERRUPTIBLE | STATE_UNINTERRUPTIBLE | STATE_WAKING)
 #define TRAP_BLOCKED (1u << 31)
-#define DEADLINE_MARGIN NSEC_PER_USEC
+#define DEADLINE_MARGIN (4 * NSEC_PER_USEC) /* see SLACK in watchdog.c */
 #define UPID_SIZE 16 /* struct upid: an int and a pointer */
 
 struct latch_slot {
@@ -50,9 +53,18 @@ struct latch_slot {
 	int64_t deadline; /* 0: none */
 };
 
+#define STOPS 4096 /* the last ones, in a ring */
+
+struct latch_stops {
+	uint32_t count;
+	uint32_t tids[STOPS]; /* by the low bits of their number */
+};
+
 static enum latch_kind kind;
 static int program = -1;
 static volatile struct latch_slot *slots;
+static volatile struct latch_stops *stops;
+static uint32_t stops_taken;
 
 /* ---- the program ------------------------------------------------------- */
 
@@ -112,7 +124,7 @@ static int namespace_level(void)
 	return result ? -1 : (int)run.retval;
 }
 
-static int program_load(int map, int tid_offset)
+static int program_load(int slot_map, int stop_map, int tid_offset)
 {
 	const struct bpf_insn code[] = {
 		CALL(BPF_FUNC_get_current_task),
@@ -128,7 +140,7 @@ static int program_load(int map, int tid_offset)
 		STORE(BPF_W, BPF_REG_10, -4, BPF_REG_0),
 		MOV_REG(BPF_REG_2, BPF_REG_10),
 		ALU_IMM(BPF_ADD, BPF_REG_2, -4),
-		LOAD_MAP(BPF_REG_1, map),
+		LOAD_MAP(BPF_REG_1, slot_map),
 		CALL(BPF_FUNC_map_lookup_elem),
 		JUMP_IMM(BPF_JNE, BPF_REG_0, 0, 2),
 		MOV_IMM(BPF_REG_0, 0),
@@ -137,9 +149,29 @@ static int program_load(int map, int tid_offset)
 		/* r8 = task->__state, as far as it means that it blocks */
 		READ_KERNEL(-8, 4, BPF_REG_7, offsets.state),
 		LOAD(BPF_W, BPF_REG_8, BPF_REG_10, -8),
+		MOV_REG(BPF_REG_1, BPF_REG_8),
 		ALU_IMM(BPF_AND, BPF_REG_8, STATE_BLOCKED),
+		ALU_IMM(BPF_AND, BPF_REG_1, STATE_TRACED),
+		JUMP_IMM(BPF_JEQ, BPF_REG_1, 0, 17),
+		/* has stopped: stops.tids[stops.count++ % STOPS] = tid, do not fire */
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),
+		MOV_REG(BPF_REG_2, BPF_REG_10),
+		ALU_IMM(BPF_ADD, BPF_REG_2, -4),
+		LOAD_MAP(BPF_REG_1, stop_map),
+		CALL(BPF_FUNC_map_lookup_elem),
+		JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, 8),
+		LOAD(BPF_W, BPF_REG_1, BPF_REG_0, 0),
+		MOV_REG(BPF_REG_2, BPF_REG_1),
+		ALU_IMM(BPF_AND, BPF_REG_2, STOPS - 1),
+		ALU_IMM(BPF_LSH, BPF_REG_2, 2),
+		ALU_REG(BPF_ADD, BPF_REG_2, BPF_REG_0),
+		STORE(BPF_W, BPF_REG_2, offsetof(struct latch_stops, tids), BPF_REG_9),
+		ALU_IMM(BPF_ADD, BPF_REG_1, 1),
+		STORE(BPF_W, BPF_REG_0, 0, BPF_REG_1),
+		MOV_IMM(BPF_REG_0, 0),
+		EXIT(),
 		JUMP_IMM(BPF_JNE, BPF_REG_8, 0, 6),
-		/* preempted or stopped: say nothing, fire if its turn is over */
+		/* preempted: say nothing, fire if its turn is over */
 		CALL(BPF_FUNC_ktime_get_ns),
 		LOAD(BPF_DW, BPF_REG_1, BPF_REG_6, SLOT(deadline)),
 		JUMP_IMM(BPF_JEQ, BPF_REG_1, 0, 1),
@@ -233,11 +265,24 @@ static int silent(enum libbpf_print_level level, const char *format, va_list arg
 	return 0;
 }
 
-static int program_init(void)
+/* An array that this process maps; NULL if it cannot be made. */
+static void *map_create(const char *name, uint32_t value_size, uint32_t entries, int *map)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int level, map;
 	void *memory;
+
+	*map = bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), value_size,
+			      entries, &options);
+	if (*map < 0)
+		return NULL;
+	memory = mmap(NULL, (size_t)value_size * entries, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, *map, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int program_init(void)
+{
+	int level, slot_map, stop_map;
 
 	libbpf_set_print(silent);
 	if (!find_offsets())
@@ -245,19 +290,42 @@ static int program_init(void)
 	level = namespace_level();
 	if (level < 0)
 		return -1;
-	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "kronos_slots", sizeof(uint32_t),
-			     sizeof(struct latch_slot), SLOTS, &options);
-	if (map < 0)
+	slots = map_create("kronos_slots", sizeof(struct latch_slot), SLOTS, &slot_map);
+	stops = map_create("kronos_stops", sizeof(struct latch_stops), 1, &stop_map);
+	if (!slots || !stops)
 		return -1;
-	memory = mmap(NULL, SLOTS * sizeof(struct latch_slot), PROT_READ | PROT_WRITE,
-		      MAP_SHARED, map, 0);
-	program = program_load(map, offsets.numbers + level * UPID_SIZE);
-	if (memory == MAP_FAILED || program < 0) {
-		close(map);
-		return -1;
-	}
-	slots = memory;
-	return 0;
+	stops_taken = 0;
+	program = program_load(slot_map, stop_map, offsets.numbers + level * UPID_SIZE);
+	/* The program and the mappings keep them. */
+	close(slot_map);
+	close(stop_map);
+	if (program < 0)
+		slots = NULL;
+	return program < 0 ? -1 : 0;
+}
+
+bool latch_lists_stops(void)
+{
+	return kind == LATCH_BPF;
+}
+
+bool latch_next_stop(pid_t *tid)
+{
+	if (stops_taken == stops->count)
+		return false;
+	*tid = (pid_t)stops->tids[stops_taken++ % STOPS];
+	return true;
+}
+
+void latch_forget_stops(void)
+{
+	if (stops)
+		stops_taken = stops->count;
+}
+
+bool latch_stops_lost(void)
+{
+	return stops->count - stops_taken > STOPS;
 }
 
 /* ---- one task's latch -------------------------------------------------- */
@@ -296,12 +364,15 @@ void latch_open(struct task *task)
 	else
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
 	task->latch_spent = false;
+	engine.unlatched--;
 }
 
 void latch_close(struct task *task)
 {
-	if (task->latch >= 0)
+	if (task->latch >= 0) {
 		close(task->latch);
+		engine.unlatched++;
+	}
 	task->latch = -1;
 	task->latch_spent = false;
 }
@@ -466,6 +537,14 @@ int latch_init(uint32_t flags, char *why, size_t size)
 		       LATCH_BPF :
 		       LATCH_PLAIN;
 	return 0;
+}
+
+void latch_own(void)
+{
+	if (program < 0)
+		return;
+	close(program);
+	engine_assert(!program_init());
 }
 
 const char *latch_name(void)

@@ -367,6 +367,7 @@ static uint64_t workers_seed;
 static _Noreturn void serve_as_worker(void)
 {
 	socket_path[0] = '\0'; /* the first worker's to remove */
+	latch_own();
 	init_worker(workers_seed);
 	for (;;)
 		requests_serve();

@@ -163,6 +163,11 @@ static int add_host(const struct kronos_host_config *config, char *text, size_t 
 		snprintf(text, size, "cpu_speed of %s must be above 0", config->name);
 		return -EINVAL;
 	}
+	if (config->cores > KRONOS_CORES_MAX) {
+		snprintf(text, size, "cores of %s must be at most %d", config->name,
+			 KRONOS_CORES_MAX);
+		return -EINVAL;
+	}
 	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS) {
 		snprintf(text, size,
 			 "%s: no working instruction counter on this machine; fix: "

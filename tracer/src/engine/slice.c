@@ -31,8 +31,17 @@
 /* Disk waits longer than this are taken for sleeps. */
 #define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
+/* A slice so short is taken to have had the CPU for itself. */
+#define UNSTOLEN (50 * NSEC_PER_USEC)
+/* Between what such a slice was charged and what the kernel counts for it. */
+#define SLICE_ERROR (5 * NSEC_PER_USEC)
+
 static uint64_t enter_ticks; /* from the look at the TSC to user code */
 static uint64_t leave_ticks; /* from user code to the next look at the TSC */
+static uint64_t arm_ticks;   /* to set the watchdog's timer; a moving average */
+/* The least that was seen: from the timer's time to the watchdog, and from there
+ * to the look at the TSC. */
+static uint64_t wake_ticks = UINT64_MAX, stop_ticks = UINT64_MAX;
 
 /* What the task has last read of the clock: its host's cannot be earlier. */
 static int64_t clock_read(const struct task *task, int64_t base)
@@ -51,15 +60,15 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc)
 	if (slice->host->counter == KRONOS_COUNTER_FREE)
 		time = clock_read(slice->task, time);
 	else if (ran > 0)
-		time += fixed_mul((uint64_t)ran, slice->host->mult);
+		time += fixed_mul((uint64_t)ran, slice->mult);
 	return time < slice->cap ? time : slice->cap;
 }
 
-/* Of its process; no other task of it runs at the same time. */
-static int64_t cpu_time(const struct task *task)
+/* No two tasks of a process run at the same time. */
+static int64_t cpu_time(const struct process *process)
 {
 	/* As clock_getcpuclockid() makes it. */
-	clockid_t clock = (clockid_t)((~(unsigned int)task->process->pid << 3) | 2);
+	clockid_t clock = (clockid_t)((~(unsigned int)process->pid << 3) | 2);
 	struct timespec ts;
 
 	if (clock_gettime(clock, &ts))
@@ -87,9 +96,9 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		page->base = engine.live_base;
 		page->tsc_start = engine.live_tsc;
 		page->mult = engine.ns_per_tsc;
-	} else if (host->mult) {
+	} else if (slice->mult) {
 		page->tsc_start = slice->tsc_start;
-		page->mult = host->mult;
+		page->mult = slice->mult;
 		page->cap = slice->cap;
 	} else if (!host_is_instant(host)) {
 		page->read_cost = FREE_READ_COST;
@@ -97,14 +106,36 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 	}
 }
 
-/* How long the task may run in real time. */
-static int64_t real_budget(const struct host *host, int64_t virtual_ns)
+/*
+ * How many of the host's tasks would run at once on its virtual CPUs. They take
+ * turns instead, and while one runs the host's clock moves only by its share:
+ * so in a window each does what it would have done beside the others.
+ */
+static uint32_t shares(const struct host *host, const struct task *task)
 {
+	const struct task *other;
+	uint32_t count = 1;
+
+	TAILQ_FOREACH(other, &host->ready, ready_entry)
+		if (other != task && ++count >= host->cores)
+			break;
+	return count < host->cores ? count : host->cores;
+}
+
+/* How long the task may run in real time. */
+static int64_t real_budget(const struct host *host, int64_t virtual_ns, uint32_t count)
+{
+	int64_t window = engine.window_end - engine.now;
+
 	if (engine.live)
 		return virtual_ns;
-	if (host->mult)
-		return (int64_t)((double)virtual_ns * host->cpu_speed);
-	return FREE_QUANTUM;
+	if (!host->mult)
+		return FREE_QUANTUM;
+	/* On one of its CPUs it cannot run for longer than a window. */
+	virtual_ns *= count;
+	if (count > 1 && virtual_ns > window)
+		virtual_ns = window;
+	return (int64_t)((double)virtual_ns * host->cpu_speed);
 }
 
 /*
@@ -115,19 +146,24 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 {
 	struct host *host = task->host;
 	int64_t base = host_now(host);
-	int64_t budget = real_budget(host, limit - base);
-	uint64_t ticks, start;
+	uint32_t count = host->cores > 1 ? shares(host, task) : 1;
+	int64_t budget = real_budget(host, limit - base, count);
+	uint64_t ticks, start, now;
 
 	if (budget < NSEC_PER_USEC)
 		budget = NSEC_PER_USEC;
 	ticks = (uint64_t)((double)budget * engine.tsc_per_ns);
-	watchdog_arm(tsc_now() + ticks);
+	now = tsc_now();
+	if (watchdog_arm(now + arm_ticks + enter_ticks + ticks))
+		arm_ticks = (7 * arm_ticks + tsc_now() - now) / 8;
 	engine_lock();
 	start = tsc_now() + enter_ticks;
 	*slice = (struct slice){
 		.host = host,
 		.task = task,
 		.base = base,
+		.shares = count,
+		.mult = host->mult / count,
 		.tsc_start = start,
 		.tsc_end = start + ticks,
 		.cap = engine.live || host_is_instant(host) ? INT64_MAX : limit,
@@ -187,12 +223,52 @@ static bool burst_is_over(struct host *host)
 	return true;
 }
 
-static void charge(const struct slice *slice, int64_t limit, uint64_t end,
-		   int64_t cpu_before)
+/*
+ * Was the CPU taken away meanwhile? What the process has used says so. Asking
+ * costs too much for each short slice: they are added up instead.
+ */
+static int64_t unstolen(struct process *process, int64_t real)
+{
+	int64_t used, expected;
+
+	if (real < UNSTOLEN) {
+		process->cpu_seen += real;
+		process->cpu_error += SLICE_ERROR;
+		return real;
+	}
+	used = cpu_time(process);
+	if (used < 0)
+		return real;
+	expected = process->cpu_seen + real;
+	if (process->cpu_seen && used + process->cpu_error + UNSTOLEN < expected) {
+		real = used - process->cpu_seen;
+		if (real < 0)
+			real = 0;
+	}
+	process->cpu_seen = used;
+	process->cpu_error = 0;
+	return real;
+}
+
+/* When the task's work ended, if the engine looked at the TSC at `end`. */
+static uint64_t work_end(const struct slice *slice, uint64_t end)
+{
+	uint64_t woken = slice->cut - slice->due, stopped = end - slice->cut;
+
+	if (!slice->cut || slice->cut < slice->due || slice->demoted)
+		return end - leave_ticks;
+	if (woken < wake_ticks)
+		wake_ticks = woken;
+	if (stopped < stop_ticks)
+		stop_ticks = stopped;
+	return end - wake_ticks - stop_ticks;
+}
+
+static void charge(const struct slice *slice, int64_t limit, uint64_t end)
 {
 	struct host *host = slice->host;
-	int64_t real = (int64_t)(end - leave_ticks - slice->tsc_start);
-	int64_t clock = host_now(host), cpu;
+	int64_t real = (int64_t)(work_end(slice, end) - slice->tsc_start);
+	int64_t clock = host_now(host);
 
 	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
 	host->burst += real;
@@ -211,19 +287,14 @@ static void charge(const struct slice *slice, int64_t limit, uint64_t end,
 		if (burst_is_over(host))
 			clock = limit;
 	} else {
-		/* Was the CPU taken away meanwhile? */
-		if (cpu_before >= 0 && real > 50 * NSEC_PER_USEC) {
-			cpu = cpu_time(slice->task) - cpu_before;
-			if (cpu >= 0 && cpu + 50 * NSEC_PER_USEC < real)
-				real = cpu;
-		}
+		real = unstolen(slice->task->process, real);
 		clock = slice->base +
 			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
-				  host->mult);
+				  slice->mult);
 	}
 	if (!host_is_instant(host))
 		clock = clock_read(slice->task, clock);
-	cputime_charge(slice->task, clock - slice->base);
+	cputime_charge(slice->task, (clock - slice->base) * slice->shares);
 	if (clock > host->clock)
 		host->clock = clock;
 }
@@ -290,10 +361,9 @@ void slice_run(struct task *task, int64_t limit)
 	struct slice *slice = &engine.slice;
 	struct host *host = task->host;
 	pid_t tid = task->tid;
-	int64_t cpu_before, real;
+	int64_t real;
 	uint64_t end;
 
-	cpu_before = host->mult && !engine.live ? cpu_time(task) : -1;
 	if (!LIST_EMPTY(&task->process->rings))
 		rings_stamp(task);
 	slice_open(slice, task, limit);
@@ -302,14 +372,14 @@ void slice_run(struct task *task, int64_t limit)
 	task_resume(task);
 	end = tsc_now();
 	engine_lock();
-	charge(slice, limit, end, cpu_before);
+	charge(slice, limit, end);
 	stamps_end(host, real, slice->base);
 	task->cut = slice->cut;
 	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();
 	if (slice->demoted)
 		stop_demoted(task);
-	task_drain();
+	task_collect();
 	after_block(tid);
 	task_await_exits();
 	slice->task = NULL;

@@ -97,6 +97,7 @@ static struct task *task_new(pid_t tid)
 	task->latch = -1;
 	task->state = TASK_AWAY;
 	HASH_ADD_INT(tasks, tid, task);
+	engine.unlatched++;
 	return task;
 }
 
@@ -113,6 +114,7 @@ static void task_gone(struct task *task)
 	struct host *host = task->host;
 
 	latch_close(task);
+	engine.unlatched--;
 	if (host && task->state == TASK_JOINING && !task->overdue)
 		engine.joining--;
 	if (task->exiting)
@@ -328,9 +330,7 @@ static void stop_exec(struct task *task, pid_t pid)
 		other = task_find((pid_t)former);
 		if (other) {
 			task->exit = other->exit;
-			task->latch = other->latch;
 			task->cpu.ns = other->cpu.ns;
-			other->latch = -1;
 		}
 	}
 	for (other = LIST_FIRST(&task->host->tasks); other; other = next) {
@@ -459,10 +459,27 @@ void task_drain(void)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
+	latch_forget_stops(); /* each has sent the signal as well */
 	/* Asking every tracee is dear, asking for the signal is not. */
 	while (sigtimedwait(&set, NULL, &now) == SIGCHLD)
 		while ((tid = waitpid(-1, &status,
 				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
+			on_status(tid, status);
+}
+
+void task_collect(void)
+{
+	int status;
+	pid_t tid;
+
+	/* Those that have no latch, and those that are gone, are in no list. */
+	if (!latch_lists_stops() || latch_stops_lost() || engine.unlatched ||
+	    engine.exiting) {
+		task_drain();
+		return;
+	}
+	while (latch_next_stop(&tid))
+		if (waitpid(tid, &status, WNOHANG | __WALL | __WNOTHREAD) == tid)
 			on_status(tid, status);
 }
 

@@ -102,7 +102,7 @@ static void wait_timeout(struct event *event, struct host *host)
 	/* It may not even have begun to wait: then it will be interrupted at once. */
 	task->wait.expired = true;
 	task_interrupt(task);
-	task_drain();
+	task_collect();
 }
 
 void wait_begin(struct task *task, const struct timed_call *call,

@@ -20,12 +20,15 @@
 
 /* After this a task that the latch has not stopped loses its priority. */
 #define DEMOTE_AFTER NSEC_PER_MSEC
+/* Setting the timer anew is dearer than an end that is so much too late or early. */
+#define SLACK (3 * NSEC_PER_USEC)
 #define STALL_SECONDS 5
 
 static int epoll = -1;
 static int timer = -1;	/* end of the slice */
 static int ticker = -1; /* once a second */
 static uint64_t armed;	/* TSC at which the timer expires, 0: never */
+static uint64_t slack; /* SLACK in ticks */
 static pthread_t thread;
 
 /* What the descriptors stand for; TAPs have their port instead. */
@@ -47,33 +50,37 @@ static void arm_at(uint64_t tsc)
  * Most slices end by themselves long before: a timer that is due earlier stays
  * as it is, and is set anew when it finds a later end.
  */
-void watchdog_arm(uint64_t tsc_end)
+bool watchdog_arm(uint64_t tsc_end)
 {
-	if (!armed || armed > tsc_end)
-		arm_at(tsc_end);
+	if (armed && armed <= tsc_end + slack)
+		return false;
+	arm_at(tsc_end);
+	return true;
 }
 
 static void on_timer(void)
 {
 	const struct sched_param param = { .sched_priority = 1 };
 	struct slice *slice = &engine.slice;
-	uint64_t expirations;
+	uint64_t expirations, now = tsc_now(), due = armed;
 
 	if (read(timer, &expirations, sizeof(expirations)) < 0)
 		return;
 	armed = 0;
 	engine_lock();
 	if (slice->host && slice->task && !slice->demoted) {
-		if (tsc_now() < slice->tsc_end) {
+		if (now + slack < slice->tsc_end) {
 			arm_at(slice->tsc_end);
 		} else if (!slice->cut && latch_fired(slice->task)) {
-			slice->cut = true;
-			slice->tsc_end = tsc_now() +
+			slice->due = due;
+			slice->cut = now;
+			slice->tsc_end = now +
 					 (uint64_t)((double)DEMOTE_AFTER *
 						    engine.tsc_per_ns);
 			arm_at(slice->tsc_end);
 		} else {
-			slice->cut = slice->demoted = true;
+			slice->cut = now;
+			slice->demoted = true;
 			sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
 		}
 	}
@@ -203,6 +210,7 @@ void watchdog_start(void)
 	timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	ticker = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	engine_assert(epoll >= 0 && timer >= 0 && ticker >= 0);
+	slack = (uint64_t)((double)SLACK * engine.tsc_per_ns);
 	add(timer, EPOLLIN, &timer_tag);
 	add(ticker, EPOLLIN, &ticker_tag);
 	watchdog_watch_control(KRONOS_CONTROL_FD);
