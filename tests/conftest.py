@@ -88,7 +88,8 @@ def settings() -> set[str]:
 
 
 def cgroups() -> set[str]:
-    return {found for depth in ("*/", "*/*/", "*/*/*/") for found in names("/sys/fs/cgroup", depth)}
+    """Return hierarchies and the groups at their tops, where Mininet makes its own; others come and go below."""
+    return {found for depth in ("*/", "*/*/") for found in names("/sys/fs/cgroup", depth)}
 
 
 def state() -> set[str]:

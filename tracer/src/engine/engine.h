@@ -36,6 +36,7 @@
  *   timers.c   interval timers and timerfds; timers_posix.c timer_create
  *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
+ *   pty.c      pseudo-terminals, which the kernel serves in real time
  *   tcp.h      the kernel's TCP timers, which stay in real time; pace.c
  *   inspect.c  where hosts and tasks stand, and who is waited for
  *   watch.c    descriptors that end a progress; frames for who watches a link
@@ -146,6 +147,8 @@ struct host {
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct tcp_space *tcp;	/* its network namespace, if it is its own */
 	bool relayed;		/* relays begin or end at it */
+	bool has_ptys;		/* masters of pseudo-terminals */
+	bool pty_unsettled;	/* it has run since they were last looked at */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
 	bool warned_spin;
 	uint32_t worker;	/* which serves it */
@@ -517,6 +520,14 @@ bool tcp_pending(void);
  * time. Makes timeouts as much longer, and tells of those that came too early.
  */
 void tcp_adapt(int64_t now, uint32_t slowness);
+
+/* ---- pseudo-terminals (pty.c) ------------------------------------------ */
+
+/* A task of the host has made one. */
+void pty_opened(struct host *host);
+/* Nobody in the host is ready: waits until what was written has arrived; true
+ * if somebody is ready then. */
+bool pty_settle(struct host *host);
 
 /* ---- rounds (rounds.c) ------------------------------------------------- */
 

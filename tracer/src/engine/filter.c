@@ -157,9 +157,9 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		JUMP(e, BPF_JEQ, MAP_SHARED, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
-	case STAMP:
+	case IOCTL:
 		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,
-			 SIOCGSTAMPNS_NEW);
+			 SIOCGSTAMPNS_NEW, TIOCSPTLCK);
 		break;
 	case PRETEND:
 		RETURN(e, SECCOMP_RET_ERRNO);

@@ -208,8 +208,10 @@ void host_run(struct host *host, int64_t until)
 		host_advance(host, heap_time(&host->events));
 	for (;;) {
 		fire_events(host);
+		if (TAILQ_EMPTY(&host->ready) && !pty_settle(host))
+			break;
 		task = TAILQ_FIRST(&host->ready);
-		if (!task || host_now(host) >= until || rounds_interrupted())
+		if (host_now(host) >= until || rounds_interrupted())
 			break;
 		limit = heap_time(&host->events);
 		slice_run(task, slice_limit(task, limit < until ? limit : until));

@@ -383,6 +383,7 @@ void slice_run(struct task *task, int64_t limit)
 	after_block(tid);
 	task_await_exits();
 	slice->task = NULL;
+	host->pty_unsettled = host->has_ptys;
 	if (host->tcp_local)
 		host->tcp_seen = engine.tcp_seen = true;
 	link_read_host(host);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -32,6 +33,22 @@ static bool enter_connect(struct task *task, struct user_regs_struct *regs)
 
 	if (!task_read(task, regs->rsi, &family, sizeof(family)))
 		tcp_connect(task->host, family);
+	return true;
+}
+
+static void stop_at_exit(struct task *task,
+			 void (*leave)(struct task *task, struct user_regs_struct *regs))
+{
+	task->leave = leave;
+	task->exit = EXIT_RESULT;
+}
+
+static bool enter_ioctl(struct task *task, struct user_regs_struct *regs)
+{
+	if (regs->rsi == TIOCSPTLCK) /* everybody does who makes a pseudo-terminal */
+		pty_opened(task->host);
+	else
+		stop_at_exit(task, leave_stamp_ioctl);
 	return true;
 }
 
@@ -182,7 +199,7 @@ const struct timed_call timed_calls[] = {
 	CALL(execveat, ALWAYS, .enter = enter_exec),
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
 	CALL(connect, ALWAYS, .enter = enter_connect),
-	CALL(ioctl, STAMP, .leave = leave_stamp_ioctl),
+	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */
 	/* Scheduling of dilated tasks is the engine's. */
@@ -296,8 +313,7 @@ bool timed_enter(struct task *task)
 		return true;
 	}
 	if (call->leave) {
-		task->leave = call->leave;
-		task->exit = EXIT_RESULT;
+		stop_at_exit(task, call->leave);
 		return true;
 	}
 	return call->enter ? call->enter(task, &regs) :
