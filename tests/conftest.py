@@ -88,7 +88,7 @@ def settings() -> set[str]:
 
 
 def cgroups() -> set[str]:
-    """Return hierarchies and the groups at their tops, where Mininet makes its own; others come and go below."""
+    """Return hierarchies and the groups at their tops, where Mininet makes its own."""
     return {found for depth in ("*/", "*/*/") for found in names("/sys/fs/cgroup", depth)}
 
 

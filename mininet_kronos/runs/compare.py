@@ -12,6 +12,7 @@ from typing import Any
 
 from mininet_kronos.runs.directory import BEFORE, RunDirectory
 
+DAEMONS = ("ovs-vswitchd", "ovsdb-server")  # log what they take of this machine: not compared
 ALIKE = ("rounds", "frames", "late_frames", "hosts", "tasks")  # of the engine's counters
 
 
@@ -103,7 +104,7 @@ def _rows(part: str, one: list[dict[str, str]], other: list[dict[str, str]]) -> 
 
 def _logs(first: RunDirectory, second: RunDirectory) -> Iterator[Difference | None]:
     logs = first.logs(), second.logs()
-    for node in sorted({*logs[0], *logs[1]}):
+    for node in sorted({*logs[0], *logs[1]} - {*DAEMONS}):
         lines = [_said(run, node) if node in log else () for run, log in zip((first, second), logs)]
         yield next(
             (

@@ -1,3 +1,3 @@
 # screen
 export TERM=xterm SCREENDIR=$PWD/screens; mkdir -m 700 screens
-screen -d -m sh -c 'sleep 2; echo inside > out'; sleep 3; cat out
+screen -d -m sh -c 'sleep 2; echo inside > said'; sleep 3; cat said
