@@ -150,6 +150,7 @@ PROGRAMS = [
         (5, 6.5),
     ),
     Program("memcached_socat", (r"STORED\s+VALUE k 0 5\s+hello\s+END\s+END\s+ended",), (5, 6), natively=True),
+    Program("sshd_ssh_scp", (r"there", r"terminal", r"copied"), (2.5, 7), natively=True),
     Program(
         "dnsmasq_dig",
         (

@@ -54,6 +54,21 @@ static void errors(void)
 	CHECK(syscall(SYS_nanosleep, NULL, NULL) == -1 && errno == ENOSYS);
 }
 
+/* As sandboxes are: what is not known is death; pause() is not known. */
+static void sleeps(void)
+{
+	struct timespec left;
+	int64_t start = now();
+
+	CHECK(!filter(SYS_pause, SECCOMP_RET_KILL_PROCESS, 0));
+	nap(20 * MSEC);
+	check_elapsed("a sleep in a sandbox", start, 20 * MSEC);
+	start = now();
+	left = at(start + 20 * MSEC);
+	CHECK(!clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &left, NULL));
+	check_elapsed("a sleep until a time in a sandbox", start, 20 * MSEC);
+}
+
 static void traps(void)
 {
 	struct sigaction action = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO };
@@ -122,6 +137,7 @@ int main(int argc, char **argv)
 
 	check_arguments(argc, argv);
 	CHECK(run(errors) == 0);
+	CHECK(run(sleeps) == 0);
 	CHECK(run(traps) == 0);
 	status = run(death);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);

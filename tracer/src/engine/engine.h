@@ -208,6 +208,7 @@ struct wait {
 /* A clock page as the engine sees it, which a process shares with its forks. */
 struct clock_map {
 	struct vclock_page *page;
+	uint64_t address; /* of the code, in the processes */
 	unsigned int users;
 };
 
@@ -226,6 +227,7 @@ struct process {
 	unsigned int ended_count;
 	LIST_HEAD(, packet_ring) rings;
 	bool tsc_trapped; /* its rdtsc ends in a SIGSEGV */
+	bool filtered; /* it has seccomp filters of its own */
 	bool stamped; /* it has sockets whose packets are stamped */
 	struct itimer {
 		struct timer timer;
@@ -285,6 +287,8 @@ int task_write(const struct task *task, uint64_t address, const void *data,
 bool task_get_regs(const struct task *task, struct user_regs_struct *regs);
 void task_set_regs(const struct task *task, const struct user_regs_struct *regs);
 void inject_init(void);
+/* Address of a timespec, relative or absolute, that never comes; 0: there is none. */
+uint64_t inject_forever(const struct process *process);
 /* At the exit of an exec: puts in the clock page and replaces the vDSO. */
 void inject_clock(struct task *task);
 /* The child has its parent's clock page, until one of them calls exec or ends. */

@@ -2,6 +2,7 @@
 /* The seccomp filter that stops timed calls, made of their table. */
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -156,6 +157,9 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		emit(e, BPF_ALU | BPF_AND | BPF_K, MAP_SHARED | MAP_ANONYMOUS, 0, 0);
 		JUMP(e, BPF_JEQ, MAP_SHARED, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
+		break;
+	case PRCTL:
+		EMIT_ANY(e, 0, PR_SET_SECCOMP);
 		break;
 	case IOCTL:
 		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,

@@ -270,8 +270,14 @@ void inject_clock(struct task *task)
 	}
 	clock = xcalloc(sizeof(*clock));
 	clock->page = page;
+	clock->address = (uint64_t)map;
 	clock->users = 1;
 	task->process->clock = clock;
+}
+
+uint64_t inject_forever(const struct process *process)
+{
+	return process->clock ? process->clock->address + REPLACED * ENTRY_SIZE : 0;
 }
 
 void inject_share(struct process *child, const struct process *parent)

@@ -308,6 +308,7 @@ static void stop_fork(struct task *parent, int event)
 	if (!thread) {
 		inject_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
+		child->process->filtered = parent->process->filtered;
 		child->process->stamped = parent->process->stamped;
 		child->process->tsc_trapped = parent->process->tsc_trapped;
 	}

@@ -52,6 +52,12 @@ static bool enter_ioctl(struct task *task, struct user_regs_struct *regs)
 	return true;
 }
 
+static void enter_own_filter(struct task *task, struct user_regs_struct *regs)
+{
+	(void)regs;
+	task->process->filtered = true;
+}
+
 static bool enter_exec(struct task *task, struct user_regs_struct *regs)
 {
 	(void)regs;
@@ -62,16 +68,27 @@ static bool enter_exec(struct task *task, struct user_regs_struct *regs)
 
 /* ---- sleeps, and what waits leave behind -------------------------------- */
 
-/* Sleeps become pause(), which leaves every argument in place. */
+/*
+ * Sleeps become pause(), which leaves every argument in place; or one that never
+ * ends, since filters of the program's own may not know pause().
+ */
 static bool begin_sleep(struct task *task, const struct timed_call *call,
 			struct user_regs_struct *regs, int64_t deadline)
 {
+	uint64_t forever = inject_forever(task->process);
+
 	if (deadline <= host_now(task->host)) {
 		call_skip(task, regs, 0);
 		return true;
 	}
 	wait_begin(task, call, regs, deadline);
-	regs->orig_rax = SYS_pause;
+	if (task->process->filtered && forever) {
+		*arg_register(regs, call->arg) = forever;
+		*arg_register(regs, call->arg + 1) = 0;
+		task->exit = EXIT_TIMED;
+	} else {
+		regs->orig_rax = SYS_pause;
+	}
 	task_set_regs(task, regs);
 	return true;
 }
@@ -156,7 +173,7 @@ const struct timed_call timed_calls[] = {
 	WAIT(futex, FUTEX, 3, FORM_FUTEX, -ETIMEDOUT),
 	CALL(nanosleep, ALWAYS, .enter = enter_nanosleep,
 	     .finish = finish_nanosleep, .sleeps = true),
-	CALL(clock_nanosleep, ALWAYS, .enter = enter_clock_nanosleep,
+	CALL(clock_nanosleep, ALWAYS, .arg = 2, .enter = enter_clock_nanosleep,
 	     .finish = finish_clock_nanosleep, .sleeps = true),
 	WAIT(select, NONNULL, 4, FORM_TIMEVAL, 0, .finish = finish_poll),
 	WAIT(pselect6, NONNULL, 4, FORM_TIMESPEC, 0, .finish = finish_poll),
@@ -199,6 +216,8 @@ const struct timed_call timed_calls[] = {
 	CALL(execveat, ALWAYS, .enter = enter_exec),
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
 	CALL(connect, ALWAYS, .enter = enter_connect),
+	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
+	CALL(prctl, PRCTL, .emulate = enter_own_filter),
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */

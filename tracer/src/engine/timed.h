@@ -19,6 +19,7 @@ enum condition {
 	FUTEX,	   /* a futex operation with a timeout */
 	SOCKOPT,   /* timeouts of sockets, time stamps, rings of packets */
 	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
+	PRCTL,	   /* the one that sets a seccomp filter */
 	IOCTL,	   /* asks for a packet's time of arrival, or unlocks a terminal */
 	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
