@@ -57,7 +57,7 @@ bench: setup ## measure what the engine costs, against native runs, then TCP and
 	@$(AS_ROOT) $(PYTHON) -m benchmarks; status=$$?; for script in tcp first_ping; do \
 		$(AS_ROOT) $(PYTHON) benchmarks/$$script.py || exit 1; done; exit $$status
 
-vm-test: ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
+vm-test: $(if $(FULL),setup) ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
 	@scripts/system-packages.sh vm
 	@scripts/vm/test.sh $(if $(FULL),full)
 

@@ -1,16 +1,20 @@
 #!/bin/bash
-# Make the initramfs that mounts the lab's disk: busybox and the modules for a virtio disk with ext4.
-# usage: scripts/vm/bootfs.sh KERNEL OUTPUT
+# Make the initramfs that mounts the lab's file system: busybox and modules. That is a virtio disk with ext4, or, if
+# the checkout's directory is given, what run.py --share lets it read, and memory for what is written.
+# usage: scripts/vm/bootfs.sh KERNEL OUTPUT [CHECKOUT]
 set -eu
 cd "$(dirname "$0")/../.."
 
-kernel=$1 output=$2
+kernel=$1 output=$2 checkout=${3:-}
 release=$(cat "$kernel/release")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-mkdir -p "$root"/{bin,dev,proc,disk,mod}
+first=${checkout:+$checkout/tests/vm/lab-init}
+mkdir -p "$root"/{bin,dev,proc,disk,mod,share,memory}
 cp /bin/busybox "$root/bin/"
-for name in virtio_pci virtio_blk ext4; do
+modules="virtio_pci virtio_blk ext4"
+[ -z "$checkout" ] || modules="virtio_pci 9pnet_virtio 9p overlay"
+for name in $modules; do
     /sbin/modprobe -d "$kernel" -S "$release" --show-depends "$name" | sed -n 's/^insmod //p'
 done | awk '!seen[$0]++' >"$root/list"
 number=100
@@ -21,15 +25,25 @@ while read -r path; do
     *) cp "$path" "$root/mod/$number.ko" ;;
     esac
 done <"$root/list"
+if [ -n "$checkout" ]; then
+    cat >"$root/mount" <<'MOUNT'
+busybox mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 share /share
+busybox mount -t tmpfs memory /memory
+busybox mkdir /memory/upper /memory/work
+busybox mount -t overlay -o lowerdir=/share,upperdir=/memory/upper,workdir=/memory/work overlay /disk
+MOUNT
+else
+    echo 'busybox mount -o rw,noatime /dev/vda /disk' >"$root/mount"
+fi
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
 busybox mount -t proc proc /proc
 busybox mount -t devtmpfs dev /dev
 for module in /mod/*; do busybox insmod $module; done
-busybox mount -o rw,noatime /dev/vda /disk
+. /mount
 busybox umount /proc
 busybox mount --move /dev /disk/dev
-exec busybox switch_root /disk /sbin/lab-init
 INIT
+echo "exec busybox switch_root /disk ${first:-/sbin/lab-init}" >>"$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . -print0 | cpio --quiet --null --create --format=newc --owner=0:0) >"$output"

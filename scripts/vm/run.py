@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Boot a kernel in QEMU, run tests in it and print what they report.
 
-usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--disk FILE] [--cpus N] [--no-icount] TEST...
+usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--disk FILE | --share] [--cpus N] [--no-icount] TEST...
 
 The guest reports on a serial port of its own: a line for each test, and `success` as the last one. Without
 that word the run has failed, whatever else was seen: a guest that hangs or crashes cannot say it.
 
-With one CPU the guest's time counts its instructions (-icount), so that a busy machine changes nothing in it.
+With one CPU the guest's time counts its instructions (-icount), so that a busy machine changes nothing in it. Not
+with a disk or a share: that time jumps while the guest waits for them.
 """
 
 import argparse
@@ -23,7 +24,7 @@ SILENCE = 240  # seconds of real time without a line, after which a guest is giv
 def test_arguments(options: argparse.Namespace) -> list[str]:
     """Return what the guest's first process is told, on the kernel's command line."""
     words = ",".join(options.tests)
-    if options.disk:
+    if options.disk or options.share:
         return [] if options.tests == ["shell"] else [f"kronos.command={words}"]
     return [f"kronos.tests={words}"]
 
@@ -37,7 +38,11 @@ def command(options: argparse.Namespace, report: Path, console: Path) -> list[st
     arguments += ["-cpu", "host" if options.accel == "kvm" else "max,-cx16"]
     if options.disk:
         arguments += ["-drive", f"file={options.disk},format=raw,if=virtio,snapshot=on"]
-    if options.icount and options.cpus == 1 and options.accel == "tcg":
+    if options.share:
+        share = "local,path=/,mount_tag=share,security_model=none,readonly=on,multidevs=remap"
+        arguments += ["-virtfs", share]
+    own_files = not (options.disk or options.share)
+    if options.icount and own_files and options.cpus == 1 and options.accel == "tcg":
         arguments += ["-icount", "shift=1,sleep=off"]
     shell = options.tests == ["shell"]
     arguments += ["-serial", "mon:stdio" if shell else f"file:{console}", "-serial", f"file:{report}"]
@@ -77,6 +82,7 @@ def main() -> int:
     parser.add_argument("--kernel", type=Path, required=True)
     parser.add_argument("--initramfs", type=Path, required=True)
     parser.add_argument("--disk", type=Path, help="with a file system; what is written to it is forgotten")
+    parser.add_argument("--share", action="store_true", help="let it read this machine's file system")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--memory", default="1G")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")

@@ -51,5 +51,10 @@ done
 for pid in "${pids[@]}"; do
     wait "$pid" || failed=1
 done
+if [ -n "$full" ]; then
+    for kernel in $kernels; do
+        scripts/vm/network.sh "$kernel" || failed=1
+    done
+fi
 [ -z "$failed" ] || { echo "vm-test: failed" >&2; exit 1; }
 echo "vm-test: passed"

@@ -28,6 +28,7 @@
 #include "kronos_module.h"
 
 #define NSEC_PER_MSEC 1000000LL
+#define FREE_READ_COST 100 /* ns, as in the user engine: loops on the clock end */
 
 static int device = -1, listener = -1;
 static char socket_path[108];
@@ -110,7 +111,7 @@ static int64_t add_host(const struct kronos_host_config *config,
 			   config->counter == KRONOS_COUNTER_INSTRUCTIONS ?
 				       KRONOS_MODULE_INSTRUCTIONS :
 				       KRONOS_MODULE_CPUTIME,
-		.cost = free_work ? 0 : (uint64_t)(0x1p32 / config->cpu_speed),
+		.cost = free_work ? FREE_READ_COST : (uint64_t)(0x1p32 / config->cpu_speed),
 	};
 	int64_t id;
 
