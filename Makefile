@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-PYTHON_SOURCES := mininet_kronos kronos_functions topologies tests benchmarks setup.py
+PYTHON_SOURCES := mininet_kronos kronos_functions topologies tests benchmarks scripts setup.py
 C_SOURCES := $(shell find tracer kernel_module/uapi -path tracer/build -prune -o -type f -print)
 
 # Mininet needs root. Under sudo, leave no files of root's in the checkout.

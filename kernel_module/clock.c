@@ -43,7 +43,7 @@ u64 notrace kronos_real_ns(void)
 
 bool notrace kronos_frozen(void)
 {
-	return READ_ONCE(clock.frozen);
+	return smp_load_acquire(&clock.frozen); /* pairs with kronos_clock_thaw() */
 }
 
 u64 kronos_now(void)
@@ -104,8 +104,8 @@ void kronos_clock_freeze(void)
 
 void kronos_clock_thaw(void)
 {
-	clock.offset = clock.base - kronos_real_ns();
-	clock.frozen = false;
+	WRITE_ONCE(clock.offset, clock.base - kronos_real_ns());
+	smp_store_release(&clock.frozen, false); /* the offset is there: see kronos_frozen() */
 }
 
 static struct clocksource kronos_clocksource = {

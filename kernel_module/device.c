@@ -246,7 +246,10 @@ static long do_progress(struct kronos_progress *progress)
 
 static long do_thaw(void)
 {
-	return kronos_frozen() ? kronos_rounds_thaw() : -EINVAL;
+	if (!kronos_frozen())
+		return -EINVAL;
+	kronos_rounds_thaw();
+	return 0;
 }
 
 /* With both locks held. */

@@ -21,7 +21,7 @@
 #define RCU_TICKS 8 /* real ticks between kicks for RCU's idle CPUs */
 
 DEFINE_PER_CPU(struct kronos_cpu, kronos_cpus);
-static int hotplug_state;
+static int online_state, prepare_state;
 
 /* ---- the real timer ------------------------------------------------------- */
 
@@ -182,10 +182,6 @@ u64 kronos_events_next(void)
 	return next;
 }
 
-/*
- * Without cpus_read_lock(): who holds it for writing may wait for virtual time.
- * A CPU that goes gives its timer back, and then has nothing that is due.
- */
 unsigned int kronos_events_fire(void)
 {
 	u64 now = kronos_now();
@@ -225,6 +221,15 @@ static bool usable(struct clock_event_device *lapic, unsigned int cpu)
 	return false;
 }
 
+/*
+ * While the clock stands, CPUs stay: to bring one up or down waits for timers in
+ * ways that differ between kernels. A freeze waits until none is on its way.
+ */
+static int refuse_frozen(unsigned int cpu)
+{
+	return kronos_frozen() ? -EBUSY : 0;
+}
+
 /* On the CPU itself, as the next one. */
 static int take_over(unsigned int cpu)
 {
@@ -262,6 +267,8 @@ static int give_back(unsigned int cpu)
 {
 	struct kronos_cpu *kc = per_cpu_ptr(&kronos_cpus, cpu);
 
+	if (kronos_frozen())
+		return -EBUSY;
 	if (!kc->lapic)
 		return 0;
 	clockevents_unbind_device(&kc->device, cpu);
@@ -283,11 +290,18 @@ int kronos_events_init(void)
 	result = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "kronos:online", take_over, give_back);
 	if (result < 0)
 		return result;
-	hotplug_state = result;
+	online_state = result;
+	result = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "kronos:prepare", refuse_frozen, NULL);
+	if (result < 0) {
+		cpuhp_remove_state(online_state);
+		return result;
+	}
+	prepare_state = result;
 	return 0;
 }
 
 void kronos_events_exit(void)
 {
-	cpuhp_remove_state(hotplug_state);
+	cpuhp_remove_state_nocalls(prepare_state);
+	cpuhp_remove_state(online_state);
 }

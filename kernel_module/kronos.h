@@ -46,6 +46,7 @@ u64 kronos_now(void);
 void kronos_clock_advance(u64 now);
 /* Only in stop_machine(). */
 void kronos_clock_freeze(void);
+/* It goes on from where it stands. */
 void kronos_clock_thaw(void);
 
 /* ---- per CPU --------------------------------------------------------------- */
@@ -79,7 +80,7 @@ DECLARE_PER_CPU(struct kronos_cpu, kronos_cpus);
 
 int kronos_events_init(void);
 void kronos_events_exit(void);
-/* Only in stop_machine(), on each CPU: sets the real timer for the new mode. */
+/* On each CPU, with interrupts off: sets the real timer for the new mode. */
 void kronos_events_switch(void);
 /* The earliest virtual expiry of all CPUs. */
 u64 kronos_events_next(void);
@@ -144,6 +145,8 @@ int kronos_task_join(const struct kronos_join *join);
 unsigned int kronos_tasks_count(u32 lp);
 unsigned int kronos_tracers_count(void);
 void kronos_tasks_kill(u32 lp);
+/* The clock of the host that is furthest ahead. */
+u64 kronos_tasks_latest(void);
 void kronos_tasks_for_each(void (*visit)(struct kronos_task *t));
 /* Thawed: lets go of all tasks and frees all hosts. */
 void kronos_tasks_release(void);
@@ -171,6 +174,8 @@ pid_t kronos_quiet_who(void);
 /* Interrupts are off in all of these. */
 void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_slice_stop(struct kronos_cpu *kc);
+/* Only in stop_machine(), on each CPU: no slice runs there. */
+void kronos_slice_none(void);
 /* The interrupted task's work is not counted in between; may be nested. */
 void kronos_slice_pause(void);
 void kronos_slice_resume(void);
@@ -204,7 +209,7 @@ void kronos_gate_release(void);
 /* ---- rounds (rounds.c) ----------------------------------------------------- */
 
 int kronos_rounds_freeze(s64 epoch);
-int kronos_rounds_thaw(void);
+void kronos_rounds_thaw(void);
 /* Of the experiment: thaws, and sets CLOCK_REALTIME right. */
 void kronos_rounds_end(void);
 int kronos_rounds_progress(struct kronos_progress *progress, struct file *until);

@@ -7,6 +7,7 @@
  */
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
+#include <linux/smp.h>
 #include <linux/stop_machine.h>
 #include <linux/timekeeping.h>
 
@@ -41,27 +42,23 @@ static void catch_task(struct kronos_task *t)
 	kronos_gate_arm(t);
 }
 
-struct change {
-	bool freeze;
+struct freezing {
 	atomic_t arrived, done;
 };
 
 /* In stop_machine(), on every CPU; the first one changes what is common. */
-static int change_mode(void *data)
+static int freeze_cpu(void *data)
 {
-	struct change *change = data;
+	struct freezing *freezing = data;
 
-	if (atomic_inc_return(&change->arrived) == 1) {
-		if (change->freeze) {
-			kronos_clock_freeze();
-			kronos_quiet_start();
-			kronos_tasks_for_each(catch_task);
-		} else {
-			kronos_clock_thaw();
-		}
-		atomic_set_release(&change->done, 1);
+	kronos_slice_none(); /* what the thaw has left: that task may be gone */
+	if (atomic_inc_return(&freezing->arrived) == 1) {
+		kronos_clock_freeze();
+		kronos_quiet_start();
+		kronos_tasks_for_each(catch_task);
+		atomic_set_release(&freezing->done, 1);
 	}
-	while (!atomic_read_acquire(&change->done))
+	while (!atomic_read_acquire(&freezing->done))
 		cpu_relax();
 	kronos_events_switch();
 	return 0;
@@ -69,14 +66,14 @@ static int change_mode(void *data)
 
 int kronos_rounds_freeze(s64 epoch)
 {
-	struct change change = { .freeze = true };
+	struct freezing freezing = { 0 };
 	int result;
 
 	if (!started) {
 		ktime_get_real_ts64(&before.wall);
 		before.real = kronos_real_ns();
 	}
-	result = stop_machine(change_mode, &change, cpu_online_mask);
+	result = stop_machine(freeze_cpu, &freezing, cpu_online_mask);
 	if (result)
 		return result;
 	if (!started) {
@@ -91,14 +88,21 @@ int kronos_rounds_freeze(s64 epoch)
 	return kronos_quiet_wait();
 }
 
-int kronos_rounds_thaw(void)
+static void thaw_cpu(void *unused)
 {
-	struct change change = { .freeze = false };
-	int result = stop_machine(change_mode, &change, cpu_online_mask);
+	kronos_events_switch();
+}
 
-	if (!result)
-		kronos_gate_release();
-	return result;
+/*
+ * Not in stop_machine(): that waits for who takes a CPU away, and he may wait
+ * for virtual time. Whoever still sees the clock frozen sees it where it stood.
+ */
+void kronos_rounds_thaw(void)
+{
+	kronos_clock_advance(kronos_tasks_latest());
+	kronos_clock_thaw();
+	on_each_cpu(thaw_cpu, NULL, true);
+	kronos_gate_release();
 }
 
 void kronos_rounds_end(void)

@@ -26,10 +26,16 @@ static void raise(struct kronos_core *core, u64 to)
 		;
 }
 
+/* A virtual machine's counter may step back a little when it changes its real CPU. */
+static u64 notrace ticks_since(u64 start, u64 end)
+{
+	return (s64)(end - start) > 0 ? end - start : 0;
+}
+
 /* Ticks of work since kronos_cpu.start. */
 static u64 notrace ticks(struct kronos_cpu *kc)
 {
-	return (kc->paused ? kc->pause : rdtsc()) - kc->start;
+	return ticks_since(kc->start, kc->paused ? kc->pause : rdtsc());
 }
 
 static void charge(struct kronos_cpu *kc)
@@ -103,7 +109,12 @@ void kronos_slice_resume(void)
 	struct kronos_cpu *kc = this_cpu_ptr(&kronos_cpus);
 
 	if (kc->task && kc->paused && !--kc->paused)
-		kc->start += rdtsc() - kc->pause;
+		kc->start += ticks_since(kc->pause, rdtsc());
+}
+
+void kronos_slice_none(void)
+{
+	this_cpu_write(kronos_cpus.task, NULL);
 }
 
 static bool turn_is_over(struct kronos_task *t)

@@ -78,6 +78,18 @@ int kronos_lp_add(const struct kronos_host *config)
 	return lp->id;
 }
 
+u64 kronos_tasks_latest(void)
+{
+	struct kronos_lp *lp;
+	u64 latest = 0;
+	u32 i;
+
+	list_for_each_entry(lp, &hosts, entry)
+		for (i = 0; i < lp->cores; i++)
+			latest = max_t(u64, latest, atomic64_read(&lp->core[i].position));
+	return latest;
+}
+
 /* ---- tasks ------------------------------------------------------------------ */
 
 /* Under RCU, or with preemption off. */

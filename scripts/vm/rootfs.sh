@@ -31,7 +31,9 @@ cp kernel_module/99-kronos.rules "$root/etc/udev/rules.d/"
 chroot "$root" depmod "$release"
 chroot "$root" groupadd --system kronos
 cp tests/vm/lab-init "$root/sbin/lab-init"
+# What this machine trusts and asks, so does the file system while it is made.
 cp /etc/resolv.conf "$root/etc/"
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 unshare --mount sh -euc 'mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"
     chroot "$0" env HOME=/tmp make --directory /opt/mininet_kronos setup' "$root"
 rm -rf "$root"/var/cache/apt/archives/*.deb

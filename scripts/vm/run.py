@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Boot a kernel in QEMU, run tests in it and print what they report.
 
-usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--disk FILE | --share] [--cpus N] [--no-icount] TEST...
+usage: scripts/vm/run.py --kernel DIR --initramfs FILE [--disk FILE | --share] [--cpus N] TEST...
 
-The guest reports on a serial port of its own: a line for each test, and `success` as the last one. Without
-that word the run has failed, whatever else was seen: a guest that hangs or crashes cannot say it.
+The guest reports on a serial port of its own: a line for each test, and `success` with their number as the
+last one. Without it the run has failed, whatever else was seen: a guest that hangs or crashes cannot say it.
 
-With one CPU the guest's time counts its instructions (-icount), so that a busy machine changes nothing in it. Not
-with a disk or a share: that time jumps while the guest waits for them.
+With one CPU the guest's time counts its instructions (-icount), so that a busy machine changes nothing in it.
+Not with a disk or a share: that time jumps while the guest waits for them.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def command(options: argparse.Namespace, report: Path, console: Path) -> list[st
     return [*arguments, "-append", " ".join(line)]
 
 
-def follow(process: subprocess.Popen[bytes], report: Path) -> bool:
-    """Print the report as it grows; return whether it ends well."""
+def follow(process: subprocess.Popen[bytes], report: Path, count: int) -> bool:
+    """Print the report as it grows; return whether it ends with the success of so many tests."""
     success = False
     heard = started = time.monotonic()
     line = ""
@@ -63,7 +63,7 @@ def follow(process: subprocess.Popen[bytes], report: Path) -> bool:
             line += lines.readline()
             if line.endswith("\n"):
                 heard = time.monotonic()
-                success = line == "success\n"
+                success = line == f"success {count}\n"
                 print(f"{heard - started:7.1f} s  {line}", end="", flush=True)
                 line = ""
             elif not running:
@@ -98,7 +98,7 @@ def main() -> int:
             return subprocess.run(arguments, check=False).returncode
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, preexec_fn=lambda: os.nice(10))
         try:
-            success = follow(process, report)
+            success = follow(process, report, 1 if options.disk or options.share else len(options.tests))
         finally:
             process.kill()
             process.wait()
