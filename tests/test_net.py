@@ -118,10 +118,11 @@ def test_idle_time_is_passed_over(make_net):
     net.run("1s")  # what is still going on from the start
     begin, before = net.now, net.experiment.stats()
     for host in net.hosts:
-        host.sendCmd("sleep 60; cat /proc/uptime")
+        host.sendCmd("cat /proc/uptime; sleep 60; cat /proc/uptime")
     net.run("61s")
     for host in net.hosts:
-        assert host.waitOutput().strip()
+        before_sleep, after_sleep = (float(line.split()[0]) for line in host.waitOutput().splitlines())
+        assert 60 <= after_sleep - before_sleep + 0.01 < 60.5
         assert net.experiment.host_time(host.name) == net.now
     stats = net.experiment.stats()
     assert net.now - begin >= 61 * SECOND

@@ -112,6 +112,13 @@ struct kronos_register {
 	double cpu_speed;
 };
 
+/* What a tracer does for a /proc/uptime in virtual time. */
+enum kronos_uptime {
+	KRONOS_UPTIME_LEAVE,   /* nothing */
+	KRONOS_UPTIME_MOUNT,   /* mounts a file of its own over it */
+	KRONOS_UPTIME_UNSHARE, /* the same, in a new mount namespace */
+};
+
 /* Engine to tracer: install the program, then exec. */
 struct kronos_register_reply {
 	int32_t result;
@@ -119,6 +126,7 @@ struct kronos_register_reply {
 	char text[KRONOS_ERROR_MAX];
 	uint32_t kernel_host; /* not 0: join this host of the kernel engine's ... */
 	uint32_t kernel_hold; /* ... and wait there for a turn */
+	uint32_t uptime; /* enum kronos_uptime */
 	uint32_t filter_len;
 	struct {
 		uint16_t code;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 
 #include "kronos_abi.h"
 #include "kronos_module.h"
+#include "uptime.h"
 
 #define EXIT_USAGE 2
 #define EXIT_ENGINE 125 /* no engine, or it refuses */
@@ -209,6 +211,9 @@ static void join(const struct options *options)
 		join_kernel(&reply);
 		return;
 	}
+	if (!uptime_mount(reply.uptime))
+		fprintf(stderr, "tracer: /proc/uptime shows real time (%s); fix: run as root\n",
+			strerror(errno));
 	program.len = (unsigned short)reply.filter_len;
 	program.filter = (struct sock_filter *)(void *)reply.filter;
 	/* The filter keeps no secrets: speculation may stay as it is, and fast. */

@@ -49,6 +49,7 @@ void cputime_charge(struct task *task, int64_t ns)
 {
 	if (ns <= 0)
 		return;
+	task->host->busy += ns;
 	clock_charge(&task->cpu, task->host, ns);
 	clock_charge(&task->process->cpu, task->host, ns);
 }

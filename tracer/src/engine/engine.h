@@ -24,6 +24,7 @@
  *   latch.c    stops a task that was blocked before it runs user code
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
+ *   uptime.h   /proc/uptime
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers
  *   waits.c    waits with a deadline, and what interrupts them
@@ -133,9 +134,11 @@ struct host {
 	int64_t ahead;		/* it has used the time until then already */
 	struct kronos_host_stats stats;
 	int64_t burst;		/* real ns computed since the clock last moved */
+	int64_t busy;		/* CPU time of its tasks, in virtual ns */
 	struct heap events;
 	struct task_queue ready; /* stopped tasks that want to run, in turn */
 	struct task_list tasks;
+	LIST_HEAD(, uptime_file) uptimes;
 	unsigned int task_count;
 	struct heap_node key;	/* in engine.active, by host_next() */
 	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
@@ -220,6 +223,7 @@ struct process {
 	int64_t cpu_seen;  /* CPU time that it has used, and was charged for */
 	int64_t cpu_error; /* which may be off by so much */
 	struct clock_map *clock; /* NULL: none yet */
+	struct uptime_file *uptime; /* NULL: none */
 	struct cpu_clock cpu;
 	int64_t children_cpu; /* of those that have ended, with theirs */
 	pid_t parent;

@@ -15,6 +15,7 @@
 
 #include "../common/messages.h"
 #include "engine.h"
+#include "uptime.h"
 
 /* The freeze waits so long for tracers before a line says so. */
 #define PATIENCE (5 * NSEC_PER_SEC)
@@ -88,6 +89,8 @@ static void seize_tracer(int fd, const struct kronos_register *join, struct host
 	if (result)
 		snprintf(text, sizeof(text), "cannot trace process %d: %s", peer.pid,
 			 strerror(-result));
+	else
+		join_reply.uptime = uptime_wanted(host, peer.pid);
 	answer_tracer(fd, join->tracer_id, result, text);
 }
 

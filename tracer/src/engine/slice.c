@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "uptime.h"
 
 /* Real time that a task may compute in no virtual time before others get a turn. */
 #define FREE_QUANTUM (10 * NSEC_PER_MSEC)
@@ -366,6 +367,7 @@ void slice_run(struct task *task, int64_t limit)
 
 	if (!LIST_EMPTY(&task->process->rings))
 		rings_stamp(task);
+	uptime_update(host);
 	slice_open(slice, task, limit);
 	engine.stats.slices++;
 	real = stamps_begin(host);

@@ -20,6 +20,7 @@
 #include <linux/sched.h>
 
 #include "engine.h"
+#include "uptime.h"
 
 #ifndef TRAP_PERF
 #define TRAP_PERF 6
@@ -82,6 +83,7 @@ static void process_put(struct process *process)
 	timers_forget(process);
 	rings_forget(process);
 	inject_forget(process);
+	uptime_forget(process);
 	cputime_inherit(process);
 	cputime_free(process);
 	HASH_DEL(processes, process);
@@ -307,6 +309,7 @@ static void stop_fork(struct task *parent, int event)
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
 	if (!thread) {
 		inject_share(child->process, parent->process);
+		uptime_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
 		child->process->filtered = parent->process->filtered;
 		child->process->stamped = parent->process->stamped;
@@ -408,6 +411,7 @@ static void on_stop(struct task *task, int status)
 		if (task->state == TASK_JOINING) {
 			engine.joining -= !task->overdue;
 			task_schedule(task->tid);
+			uptime_join(task->process);
 		}
 		if (!timed_enter(task))
 			first = false;

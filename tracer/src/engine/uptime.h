@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/uptime of dilated processes: a file of their own, mounted over it. */
+#ifndef KRONOS_UPTIME_H
+#define KRONOS_UPTIME_H
+
+#include <sys/types.h>
+
+#include "kronos_abi.h"
+
+struct host;
+struct process;
+
+/* What the tracer is to do. */
+enum kronos_uptime uptime_wanted(const struct host *host, pid_t pid);
+/* The tracer has done it, and is about to become its command. */
+void uptime_join(struct process *process);
+/* The child sees the same file. */
+void uptime_share(struct process *child, const struct process *parent);
+void uptime_forget(struct process *process);
+/* A task of the host is about to run: what it can read there is the host's clock. */
+void uptime_update(struct host *host);
+
+#endif /* KRONOS_UPTIME_H */
