@@ -45,6 +45,8 @@ done
 
 # The headers' Makefile names the place where the package would be installed.
 sed -i "s|/usr/src/|$dir/usr/src/|" "$dir/usr/src/$headers/Makefile"
+# Its types are for BTF, which would need pahole and which nobody reads.
+rm -f "$dir/usr/src/$headers/vmlinux"
 ln -sfn "usr/src/$headers" "$dir/build"
 ln -sfn "boot/vmlinuz-$release" "$dir/vmlinuz"
 /sbin/depmod -b "$dir" "$release"
