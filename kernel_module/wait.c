@@ -52,10 +52,15 @@ void kronos_wait_poke(void)
 	wake_up_all(&waiters);
 }
 
-/* Free, nobody calls kronos_wait_tick(): kernel timers do it. */
-static long tick_in_jiffies(void)
+/* Returns 1 to look again, or what ends the wait. Free, nobody calls kronos_wait_tick(). */
+static int sleep_until(const struct deadline *deadline)
 {
-	return kronos_frozen() ? MAX_SCHEDULE_TIMEOUT : 1;
+	if (signal_pending(current))
+		return -EINTR;
+	if (kronos_real_ns() >= deadline->time)
+		return 0;
+	schedule_timeout(kronos_frozen() ? MAX_SCHEDULE_TIMEOUT : 1);
+	return 1;
 }
 
 int kronos_wait_until(bool (*condition)(void), s64 timeout)
@@ -65,19 +70,13 @@ int kronos_wait_until(bool (*condition)(void), s64 timeout)
 	int result;
 
 	begin(&deadline, timeout);
-	for (;;) {
+	do {
 		prepare_to_wait(&waiters, &wait, TASK_INTERRUPTIBLE);
 		result = 1;
 		if (condition())
 			break;
-		result = -EINTR;
-		if (signal_pending(current))
-			break;
-		result = 0;
-		if (kronos_real_ns() >= deadline.time)
-			break;
-		schedule_timeout(tick_in_jiffies());
-	}
+		result = sleep_until(&deadline);
+	} while (result > 0);
 	finish_wait(&waiters, &wait);
 	end(&deadline);
 	return result;
@@ -110,19 +109,13 @@ int kronos_wait_fd(struct file *file, s64 timeout)
 	waiter.table._key = events;
 	init_waitqueue_entry(&waiter.entry, current);
 	begin(&deadline, timeout);
-	for (;;) {
+	do {
 		set_current_state(TASK_INTERRUPTIBLE);
 		result = 1;
 		if (file && (vfs_poll(file, waiter.head ? NULL : &waiter.table) & events))
 			break;
-		result = -EINTR;
-		if (signal_pending(current))
-			break;
-		result = 0;
-		if (kronos_real_ns() >= deadline.time)
-			break;
-		schedule_timeout(tick_in_jiffies());
-	}
+		result = sleep_until(&deadline);
+	} while (result > 0);
 	__set_current_state(TASK_RUNNING);
 	end(&deadline);
 	if (waiter.head)
