@@ -86,3 +86,14 @@ def test_dilated_in_a_pid_namespace_of_its_own(built, tmp_path):
         command = ["unshare", "--pid", "--fork", built / "waits", "5000000"]
         status, output = run_dilated(experiment, command, tmp_path / "out")
     assert (status, output) == (0, "EXIT-SUCCESS\n")
+
+
+@pytest.mark.parametrize("flags", [0, 1], ids=["latch with BPF", "plain latch"])
+def test_the_end_of_a_slice_does_not_show_in_a_long_call(flags, tmp_path):
+    with Experiment(flags=flags) as experiment:
+        experiment.add_host("h1")
+        experiment.synchronize_and_freeze()
+        status, output = run_dilated(
+            experiment, ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=2"], tmp_path / "out"
+        )
+    assert (status, output.splitlines()[:2]) == (0, ["2+0 records in", "2+0 records out"])

@@ -157,6 +157,9 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	now = tsc_now();
 	if (watchdog_arm(now + arm_ticks + enter_ticks + ticks))
 		arm_ticks = (7 * arm_ticks + tsc_now() - now) / 8;
+	/* Before the watchdog can see the slice, and ask whether its latch has fired. */
+	latch_prepare(task, timed_stops(task),
+		      fixed_mul(enter_ticks + ticks, engine.ns_per_tsc));
 	engine_lock();
 	start = tsc_now() + enter_ticks;
 	*slice = (struct slice){
@@ -170,9 +173,6 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 		.cap = engine.live || host_is_instant(host) ? INT64_MAX : limit,
 	};
 	engine_unlock();
-	start = tsc_now();
-	ticks = slice->tsc_end > start ? slice->tsc_end - start : 0;
-	latch_prepare(task, timed_stops(task), fixed_mul(ticks, engine.ns_per_tsc));
 	/* The timer may have gone off just before there was a slice to see. */
 	watchdog_arm(slice->tsc_end);
 	if (task->process->clock)

@@ -23,6 +23,9 @@
 
 #include "timed.h"
 
+/* How far before an instruction disassembly begins. */
+#define BEFORE 48
+
 static const uint8_t rdtsc[] = { 0x0f, 0x31 };
 static const uint8_t rdtscp[] = { 0x0f, 0x01, 0xf9 };
 
@@ -57,29 +60,37 @@ static size_t tsc_instruction(const uint8_t *code, size_t size)
 /*
  * Whether an instruction begins at `at`, and not in the middle of another one. Code
  * that is disassembled from a wrong start soon falls into step: most of some
- * starts a few instructions before must come by.
+ * starts a few instructions before must come by. Where streams have met they stay
+ * together, so that each place is looked at only once.
  */
 static bool begins_instruction(csh disassembler, cs_insn *instruction,
 			       const uint8_t *code, size_t at)
 {
 	const int starts = 16;
+	const size_t first = at > BEFORE ? at - BEFORE : 0;
+	enum { UNKNOWN, COMES_BY, MISSES } from[BEFORE] = { UNKNOWN };
+	size_t path[BEFORE];
 	int met = 0;
 
 	for (int i = 0; i < starts; i++) {
-		size_t start = at > 48 ? at - 48 + (size_t)i : 0;
-		const uint8_t *next = code + start;
-		size_t size = at + 16 - start;
-		uint64_t address = start;
+		uint64_t address = at > BEFORE ? first + (size_t)i : 0;
+		size_t length = 0;
+		bool comes_by;
 
-		while (address < at) {
-			if (cs_disasm_iter(disassembler, &next, &size, &address,
-					   instruction))
-				continue;
-			address++; /* data, or the middle of something */
-			next++;
-			size--;
+		while (address < at && from[address - first] == UNKNOWN) {
+			const uint8_t *next = code + address;
+			size_t size = at + 16 - address;
+			uint64_t start = address;
+
+			path[length++] = start - first;
+			if (!cs_disasm_iter(disassembler, &next, &size, &address,
+					    instruction))
+				address = start + 1; /* data, or the middle of something */
 		}
-		met += address == at;
+		comes_by = address < at ? from[address - first] == COMES_BY : address == at;
+		while (length)
+			from[path[--length]] = comes_by ? COMES_BY : MISSES;
+		met += comes_by;
 	}
 	return met > starts / 2;
 }

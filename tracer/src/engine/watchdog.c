@@ -18,8 +18,9 @@
 
 #include "engine.h"
 
-/* After this a task that the latch has not stopped loses its priority. */
-#define DEMOTE_AFTER NSEC_PER_MSEC
+/* A system call that goes on for so long after the end of its task's slice is
+ * interrupted, well before RUNAWAY_USEC of task.c. */
+#define CALL_MAX (NSEC_PER_SEC / 4)
 /* Setting the timer anew is dearer than an end that is so much too late or early. */
 #define SLACK (3 * NSEC_PER_USEC)
 #define STALL_SECONDS 5
@@ -58,32 +59,48 @@ bool watchdog_arm(uint64_t tsc_end)
 	return true;
 }
 
-static void on_timer(void)
+/* The worker gets the CPU, and stops the task the hard way. */
+static void demote(struct slice *slice)
 {
 	const struct sched_param param = { .sched_priority = 1 };
-	struct slice *slice = &engine.slice;
-	uint64_t expirations, now = tsc_now(), due = armed;
 
-	if (read(timer, &expirations, sizeof(expirations)) < 0)
-		return;
+	slice->demoted = true;
+	sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
+}
+
+/*
+ * A task whose latch has fired stops when it is about to run code of its own. In
+ * the middle of a system call it is left to finish that: an interrupt would show,
+ * since reads of devices and many others then return a part of what was asked for.
+ */
+static void on_timer(void)
+{
+	struct slice *slice = &engine.slice;
+	uint64_t now = tsc_now(), due = armed;
+
 	armed = 0;
 	engine_lock();
 	if (slice->host && slice->task && !slice->demoted) {
 		if (now + slack < slice->tsc_end) {
 			arm_at(slice->tsc_end);
-		} else if (!slice->cut && latch_fired(slice->task)) {
+		} else if (!slice->cut) {
 			slice->due = due;
 			slice->cut = now;
-			slice->tsc_end = now +
-					 (uint64_t)((double)DEMOTE_AFTER *
-						    engine.tsc_per_ns);
-			arm_at(slice->tsc_end);
-		} else {
-			slice->cut = now;
-			slice->demoted = true;
-			sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
+			if (!latch_fired(slice->task))
+				demote(slice);
 		}
 	}
+	engine_unlock();
+}
+
+static void end_long_call(void)
+{
+	struct slice *slice = &engine.slice;
+
+	engine_lock();
+	if (slice->host && slice->task && slice->cut && !slice->demoted &&
+	    ns_since(slice->cut) > CALL_MAX)
+		demote(slice);
 	engine_unlock();
 }
 
@@ -113,6 +130,7 @@ static void on_ticker(void)
 
 	if (read(ticker, &expirations, sizeof(expirations)) < 0)
 		return;
+	end_long_call();
 	if (!engine.progressing || now != last_now) {
 		last_now = now;
 		last_slices = engine.stats.slices;
@@ -211,7 +229,7 @@ void watchdog_start(void)
 	ticker = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	engine_assert(epoll >= 0 && timer >= 0 && ticker >= 0);
 	slack = (uint64_t)((double)SLACK * engine.tsc_per_ns);
-	add(timer, EPOLLIN, &timer_tag);
+	add(timer, EPOLLIN | EPOLLET, &timer_tag); /* which is never read */
 	add(ticker, EPOLLIN, &ticker_tag);
 	watchdog_watch_control(KRONOS_CONTROL_FD);
 	timerfd_settime(ticker, 0, &second, NULL);
