@@ -139,6 +139,14 @@ static int64_t real_budget(const struct host *host, int64_t virtual_ns, uint32_t
 	return (int64_t)((double)virtual_ns * host->cpu_speed);
 }
 
+/* What the host's next turn will be like if nothing happens. */
+static uint64_t next_ticks(const struct host *host, uint32_t count)
+{
+	int64_t window = engine.window_end - engine.now;
+
+	return (uint64_t)((double)real_budget(host, window, count) * engine.tsc_per_ns);
+}
+
 /*
  * The slice starts when its task reaches user code. Everything dear is done
  * before the look at the TSC; what comes after it is in enter_ticks.
@@ -150,12 +158,14 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	uint32_t count = host->cores > 1 ? shares(host, task) : 1;
 	int64_t budget = real_budget(host, limit - base, count);
 	uint64_t ticks, start, now;
+	bool armed;
 
 	if (budget < NSEC_PER_USEC)
 		budget = NSEC_PER_USEC;
 	ticks = (uint64_t)((double)budget * engine.tsc_per_ns);
 	now = tsc_now();
-	if (watchdog_arm(now + arm_ticks + enter_ticks + ticks))
+	armed = watchdog_arm(now + enter_ticks + ticks, arm_ticks);
+	if (armed)
 		arm_ticks = (7 * arm_ticks + tsc_now() - now) / 8;
 	/* Before the watchdog can see the slice, and ask whether its latch has fired. */
 	latch_prepare(task, timed_stops(task),
@@ -174,7 +184,10 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	};
 	engine_unlock();
 	/* The timer may have gone off just before there was a slice to see. */
-	watchdog_arm(slice->tsc_end);
+	watchdog_arm(slice->tsc_end, 0);
+	if (host->mult && !engine.live)
+		watchdog_expect(slice->tsc_end, armed ? arm_ticks : 0,
+				next_ticks(host, count));
 	if (task->process->clock)
 		fill_page(task->process->clock->page, slice);
 }

@@ -23,19 +23,38 @@
 #define CALL_MAX (NSEC_PER_SEC / 4)
 /* Setting the timer anew is dearer than an end that is so much too late or early. */
 #define SLACK (3 * NSEC_PER_USEC)
+/* In units of SLACK: a slice that begins so long after the end of another one does
+ * not follow it. */
+#define GAP_MAX 20
+/* After a slice that was not as expected so many are not expected at all. */
+#define DISTRUST 32
 #define STALL_SECONDS 5
 
 static int epoll = -1;
-static int timer = -1;	/* end of the slice */
 static int ticker = -1; /* once a second */
-static uint64_t armed;	/* TSC at which the timer expires, 0: never */
 static uint64_t slack; /* SLACK in ticks */
 static pthread_t thread;
 
 /* What the descriptors stand for; TAPs have their port instead. */
-static int timer_tag, ticker_tag, control_tag, carrier_tag;
+static int ticker_tag, control_tag, carrier_tag;
 
-static void arm_at(uint64_t tsc)
+/* ---- the timers -------------------------------------------------------- */
+
+/* The end of a slice, and of the one that is expected to follow it. */
+static struct timer_fd {
+	int fd;
+	volatile uint64_t armed; /* TSC at which it expires, 0: never */
+} timers[2];
+
+static struct {
+	uint64_t end;  /* of the last slice, as it was to be */
+	bool cut;      /* it was cut there */
+	uint64_t gap;  /* from there to the start of the next one; a moving average */
+	bool pending;  /* a timer is set for a slice that is to come */
+	int distrust;  /* slices for which nothing is expected */
+} expected;
+
+static void arm_at(struct timer_fd *timer, uint64_t tsc)
 {
 	uint64_t now = tsc_now();
 	int64_t ns = tsc > now ? fixed_mul(tsc - now, engine.ns_per_tsc) : 1;
@@ -43,21 +62,62 @@ static void arm_at(uint64_t tsc)
 		.it_value = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC + 1 },
 	};
 
-	armed = tsc;
-	timerfd_settime(timer, 0, &value, NULL);
+	timer->armed = tsc;
+	timerfd_settime(timer->fd, 0, &value, NULL);
+}
+
+/* The one that expires first, if any does. */
+static struct timer_fd *first_timer(void)
+{
+	uint64_t a = timers[0].armed, b = timers[1].armed;
+
+	return b && (!a || b < a) ? &timers[1] : &timers[0];
 }
 
 /*
  * Most slices end by themselves long before: a timer that is due earlier stays
  * as it is, and is set anew when it finds a later end.
  */
-bool watchdog_arm(uint64_t tsc_end)
+bool watchdog_arm(uint64_t tsc_end, uint64_t delay)
 {
+	struct timer_fd *timer = first_timer();
+	uint64_t armed = timer->armed;
+
+	if (expected.pending && (armed > tsc_end + slack || armed + slack < tsc_end))
+		expected.distrust = DISTRUST;
+	expected.pending = false;
 	if (armed && armed <= tsc_end + slack)
 		return false;
-	arm_at(tsc_end);
+	arm_at(timer, tsc_end + delay);
 	return true;
 }
+
+/*
+ * To set the first of all timers is dear on a virtual machine, and so is what the
+ * kernel does when it goes off: it sets the next one. If that is the right one
+ * already half of the cost is saved.
+ */
+void watchdog_expect(uint64_t tsc_end, uint64_t delay, uint64_t next_ticks)
+{
+	struct timer_fd *timer = &timers[timers[0].armed ? 1 : 0];
+	/* What a slice is late is taken off the next one: this does not vary with it. */
+	uint64_t gap = tsc_end - delay - next_ticks - expected.end;
+	bool follows = expected.cut && gap < GAP_MAX * slack;
+
+	expected.end = tsc_end;
+	expected.cut = false;
+	if (follows)
+		expected.gap = expected.gap ? (7 * expected.gap + gap) / 8 : gap;
+	if (expected.distrust)
+		expected.distrust--;
+	else if (follows && !timer->armed) {
+		expected.pending = true;
+		/* Rather too late, which the host is charged for, than too early. */
+		arm_at(timer, tsc_end + expected.gap + slack / 3 + next_ticks);
+	}
+}
+
+/* ---- the end of a slice ------------------------------------------------ */
 
 /* The worker gets the CPU, and stops the task the hard way. */
 static void demote(struct slice *slice)
@@ -73,19 +133,20 @@ static void demote(struct slice *slice)
  * the middle of a system call it is left to finish that: an interrupt would show,
  * since reads of devices and many others then return a part of what was asked for.
  */
-static void on_timer(void)
+static void on_timer(struct timer_fd *timer)
 {
 	struct slice *slice = &engine.slice;
-	uint64_t now = tsc_now(), due = armed;
+	uint64_t now = tsc_now(), due = timer->armed;
 
-	armed = 0;
+	timer->armed = 0;
 	engine_lock();
 	if (slice->host && slice->task && !slice->demoted) {
 		if (now + slack < slice->tsc_end) {
-			arm_at(slice->tsc_end);
+			watchdog_arm(slice->tsc_end, 0);
 		} else if (!slice->cut) {
 			slice->due = due;
 			slice->cut = now;
+			expected.cut = true;
 			if (!latch_fired(slice->task))
 				demote(slice);
 		}
@@ -204,8 +265,8 @@ static void *watchdog(void *arg)
 		for (int i = 0; i < count; i++) {
 			void *tag = events[i].data.ptr;
 
-			if (tag == &timer_tag)
-				on_timer();
+			if (tag == &timers[0] || tag == &timers[1])
+				on_timer(tag);
 			else if (tag == &ticker_tag)
 				on_ticker();
 			else if (tag == &control_tag)
@@ -225,11 +286,15 @@ void watchdog_start(void)
 	const struct itimerspec second = { { 1, 0 }, { 1, 0 } };
 
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	ticker = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	engine_assert(epoll >= 0 && timer >= 0 && ticker >= 0);
+	engine_assert(epoll >= 0 && ticker >= 0);
 	slack = (uint64_t)((double)SLACK * engine.tsc_per_ns);
-	add(timer, EPOLLIN | EPOLLET, &timer_tag); /* which is never read */
+	for (int i = 0; i < 2; i++) {
+		timers[i].fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+		engine_assert(timers[i].fd >= 0);
+		/* They are never read. */
+		add(timers[i].fd, EPOLLIN | EPOLLET, &timers[i]);
+	}
 	add(ticker, EPOLLIN, &ticker_tag);
 	watchdog_watch_control(KRONOS_CONTROL_FD);
 	timerfd_settime(ticker, 0, &second, NULL);
