@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "link.h"
 
 #define PCAP_MAGIC_NS 0xa1b23c4d

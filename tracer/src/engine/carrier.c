@@ -10,12 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/queue.h>
 
 #include <libmnl/libmnl.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 
+#include "engine.h"
+#include "host.h"
 #include "link.h"
+#include "watchdog.h"
 
 /* One namespace: of hosts that have their own, or the engine's. */
 struct carrier_watch {

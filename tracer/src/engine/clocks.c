@@ -9,8 +9,15 @@
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/timex.h>
+#include <sys/user.h>
 #include <time.h>
 
+#include "clocks.h"
+#include "cputime.h"
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
 #include "timed.h"
 
 bool clock_offset(int64_t clock, int64_t *offset)

@@ -8,10 +8,19 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/times.h>
+#include <sys/types.h>
+#include <sys/user.h>
 #include <time.h>
 
+#include "clocks.h"
+#include "cputime.h"
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
 #include "timed.h"
 
 /* How a clock id below zero is made: see clock_getcpuclockid(3). */

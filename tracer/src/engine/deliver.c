@@ -10,9 +10,15 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "engine.h"
+#include "host.h"
 #include "link.h"
+#include "rounds.h"
+#include "stamps.h"
+#include "task.h"
 
 #define BATCH_MAX 64
 #define BATCH_BACKOFF 1000

@@ -14,6 +14,7 @@
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 
+#include "engine.h"
 #include "timed.h"
 
 /* The kind of a clock id below zero: see clock_getcpuclockid(3). */

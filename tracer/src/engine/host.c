@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT
-/* A logical process: its clock, its events and its ready tasks. See engine.h. */
+/* A logical process: its clock, its events and its ready tasks. See host.h. */
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <time.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "cputime.h"
 #include "engine.h"
+#include "host.h"
+#include "links.h"
+#include "pace.h"
+#include "pty.h"
+#include "rounds.h"
+#include "task.h"
+#include "tcp_timers.h"
+#include "workers.h"
 
 /* An Open vSwitch with many switches takes seconds to close its sockets. */
 #define KILL_MS 10000

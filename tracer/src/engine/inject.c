@@ -17,11 +17,17 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
+#include "tsc.h"
 
 #define ENTRY_SIZE 16 /* see vclock/entry.S */
 

@@ -9,10 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "engine.h"
+#include "host.h"
+#include "inspect.h"
+#include "pace.h"
 #include "syscall_names.h"
+#include "task.h"
 
 /* Virtual time may stand still so long, in real time, before a line says why. */
 #define STALL (5 * NSEC_PER_SEC)

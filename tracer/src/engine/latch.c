@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <time.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -34,6 +35,9 @@
 #include <linux/perf_event.h>
 
 #include "engine.h"
+#include "host.h"
+#include "latch.h"
+#include "task.h"
 
 #define SLOTS 65536 /* by the low bits of the task's id in the engine's namespace */
 #define STATE_INTERRUPTIBLE 1

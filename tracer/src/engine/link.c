@@ -16,7 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine.h"
+#include "host.h"
 #include "link.h"
+#include "rounds.h"
+#include "tcp_timers.h"
+#include "watch.h"
+#include "wire.h"
 
 /* What frames may take of a worker's memory. */
 #define MEMORY_MAX (1ull << 30)

@@ -15,7 +15,14 @@
 #ifndef KRONOS_LINK_H
 #define KRONOS_LINK_H
 
-#include "engine.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "kronos_abi.h"
+#include "links.h"
+#include "timers.h"
 
 #define FRAME_MAX 65600
 

@@ -28,6 +28,16 @@
 #include <linux/filter.h>
 
 #include "engine.h"
+#include "inject.h"
+#include "latch.h"
+#include "links.h"
+#include "requests.h"
+#include "rounds.h"
+#include "stamps.h"
+#include "task.h"
+#include "watchdog.h"
+#include "wire.h"
+#include "workers.h"
 
 struct engine engine;
 

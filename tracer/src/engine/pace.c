@@ -5,6 +5,7 @@
  * which are in real time, have to be waited for, it goes on as slowly, and the
  * timers are made as much longer (tcp_rto.c). So to TCP all time is alike.
  */
+#include "engine.h"
 #include "pace.h"
 
 #define SPAN (20 * NSEC_PER_MSEC) /* of real time, looked at together */

@@ -2,7 +2,7 @@
 #ifndef KRONOS_PACE_H
 #define KRONOS_PACE_H
 
-#include "engine.h"
+#include <stdint.h>
 
 struct pace {
 	int64_t real, passed; /* lately: real and virtual time */

@@ -12,10 +12,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "host.h"
+#include "pty.h"
+#include "task.h"
 
 static int master = -1, slave = -1;
 

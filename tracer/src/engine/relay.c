@@ -15,10 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "host.h"
+#include "relay.h"
+#include "rounds.h"
+#include "task.h"
 
 #define CHUNK_MAX 65536
 #define WAITING_MAX (16 << 20) /* bytes on their way to an end that does not read */

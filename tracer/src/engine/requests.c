@@ -14,8 +14,19 @@
 #include <linux/filter.h>
 
 #include "../common/messages.h"
+#include "calls.h"
 #include "engine.h"
+#include "host.h"
+#include "inspect.h"
+#include "links.h"
+#include "relay.h"
+#include "requests.h"
+#include "rounds.h"
+#include "task.h"
 #include "uptime.h"
+#include "watch.h"
+#include "wire.h"
+#include "workers.h"
 
 /* The freeze waits so long for tracers before a line says so. */
 #define PATIENCE (5 * NSEC_PER_SEC)

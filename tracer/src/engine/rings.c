@@ -11,11 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/user.h>
 
 #include <linux/if_packet.h>
 
+#include "engine.h"
+#include "inject.h"
+#include "stamps.h"
+#include "task.h"
 #include "timed.h"
 
 struct packet_ring {

@@ -21,10 +21,22 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "host.h"
+#include "inspect.h"
+#include "links.h"
 #include "pace.h"
+#include "relay.h"
+#include "requests.h"
+#include "rounds.h"
+#include "task.h"
+#include "tcp_timers.h"
+#include "watch.h"
+#include "wire.h"
+#include "workers.h"
 
 /* A worker that has to wait looks so long for its next turn before it sleeps. */
 #define SPIN (30 * NSEC_PER_USEC)

@@ -16,13 +16,27 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/queue.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "calls.h"
+#include "clocks.h"
+#include "cputime.h"
 #include "engine.h"
+#include "host.h"
+#include "inspect.h"
+#include "latch.h"
+#include "links.h"
+#include "relay.h"
+#include "slice.h"
+#include "stamps.h"
+#include "task.h"
 #include "uptime.h"
+#include "watchdog.h"
 
 /* Real time that a task may compute in no virtual time before others get a turn. */
 #define FREE_QUANTUM (10 * NSEC_PER_MSEC)

@@ -10,8 +10,13 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/user.h>
 #include <unistd.h>
 
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
 #include "timed.h"
 
 #define BASE (1LL << 44)

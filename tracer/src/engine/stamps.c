@@ -15,10 +15,16 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/user.h>
 #include <time.h>
 
 #include <linux/sockios.h>
 
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "stamps.h"
+#include "task.h"
 #include "timed.h"
 
 /* More than packets that can wait in the buffers of a host's sockets. */

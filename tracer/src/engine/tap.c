@@ -10,9 +10,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "engine.h"
+#include "host.h"
 #include "link.h"
+#include "rounds.h"
+#include "watchdog.h"
 
 #define TAPS_AT_ONCE 16
 

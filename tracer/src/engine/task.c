@@ -11,15 +11,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/user.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 
+#include "calls.h"
+#include "cputime.h"
 #include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "latch.h"
+#include "stamps.h"
+#include "task.h"
+#include "tcp_timers.h"
+#include "tsc.h"
 #include "uptime.h"
 
 #ifndef TRAP_PERF

@@ -19,11 +19,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
+#include "engine.h"
+#include "host.h"
+#include "links.h"
 #include "tcp.h"
 
 /* Real time between looks for timeouts, which take a while. */

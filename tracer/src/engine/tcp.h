@@ -11,8 +11,10 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "engine.h"
+#include "tcp_timers.h"
 
 #define SETTINGS 2
 #define SETTING_MAX 32

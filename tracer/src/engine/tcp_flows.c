@@ -14,6 +14,8 @@
 
 #include <linux/tcp.h>
 
+#include "engine.h"
+#include "host.h"
 #include "tcp.h"
 
 #define SLOWER_THAN_MADE_FOR 1.5

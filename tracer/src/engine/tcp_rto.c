@@ -7,9 +7,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include <linux/rtnetlink.h>
 
+#include "engine.h"
 #include "tcp.h"
 
 #define RTO_MIN_MS 200

@@ -15,9 +15,18 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "clocks.h"
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "latch.h"
+#include "pty.h"
+#include "task.h"
+#include "tcp_timers.h"
 #include "timed.h"
 
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)

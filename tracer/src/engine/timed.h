@@ -6,7 +6,12 @@
 #ifndef KRONOS_TIMED_H
 #define KRONOS_TIMED_H
 
-#include "engine.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/user.h>
+
+#include "calls.h"
 
 #define FILTER_FOREIGN 0xffff /* a call of another architecture */
 
@@ -108,9 +113,6 @@ void emulate_adjtimex(struct task *task, struct user_regs_struct *regs);
 void emulate_clock_adjtime(struct task *task, struct user_regs_struct *regs);
 void emulate_sysinfo(struct task *task, struct user_regs_struct *regs);
 bool enter_sched_yield(struct task *task, struct user_regs_struct *regs);
-
-/* In free mode reading a clock costs a little. */
-int64_t read_clock(struct task *task);
 
 /* cputime.c */
 void emulate_times(struct task *task, struct user_regs_struct *regs);

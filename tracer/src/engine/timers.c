@@ -11,15 +11,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/kcmp.h>
 
+#include "calls.h"
+#include "clocks.h"
 #include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
+#include "timers.h"
 
 #ifndef TFD_IOC_SET_TICKS
 #define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)

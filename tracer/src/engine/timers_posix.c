@@ -9,11 +9,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "calls.h"
+#include "clocks.h"
+#include "cputime.h"
 #include "engine.h"
+#include "inject.h"
+#include "task.h"
 
 #define FIRST_ID 0x40000000
 

@@ -18,11 +18,21 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/user.h>
+#include <time.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include <capstone/capstone.h>
 
+#include "clocks.h"
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
 #include "timed.h"
+#include "tsc.h"
 
 /* How far before an instruction disassembly begins. */
 #define BEFORE 48

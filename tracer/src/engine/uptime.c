@@ -13,13 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
 
 #include "engine.h"
+#include "host.h"
+#include "rounds.h"
+#include "task.h"
 #include "uptime.h"
 
 #define NSEC_PER_CENT (NSEC_PER_SEC / 100)

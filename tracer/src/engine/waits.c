@@ -11,10 +11,16 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <time.h>
 
 #include <linux/futex.h>
 
+#include "clocks.h"
+#include "engine.h"
+#include "host.h"
+#include "inject.h"
+#include "task.h"
 #include "timed.h"
 
 /* In-kernel results of interrupted calls; not in any header of user space. */

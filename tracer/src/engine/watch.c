@@ -10,10 +10,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "watch.h"
 
 #define WATCHED_MAX 64
 

@@ -14,9 +14,17 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
+#include "host.h"
+#include "latch.h"
+#include "links.h"
+#include "rounds.h"
+#include "task.h"
+#include "watchdog.h"
 
 /* A system call that goes on for so long after the end of its task's slice is
  * interrupted, well before RUNAWAY_USEC of task.c. */

@@ -9,8 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/queue.h>
 
 #include "engine.h"
+#include "links.h"
+#include "rounds.h"
+#include "wire.h"
+#include "workers.h"
 
 #define RING_SIZE (4u << 20) /* bytes; memory is used as far as it is written */
 #define WRAP UINT32_MAX	     /* size of a parcel that says: go on at the start */

@@ -12,11 +12,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../common/messages.h"
 #include "engine.h"
+#include "links.h"
+#include "rounds.h"
+#include "watchdog.h"
+#include "workers.h"
 
 static struct {
 	int control; /* requests and replies */

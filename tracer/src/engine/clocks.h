@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Virtual clocks that programs read. */
+#ifndef KRONOS_CLOCKS_H
+#define KRONOS_CLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct task;
+
+/* Under the free counter: what a clock read and a yield cost, in ns. */
+#define FREE_READ_COST 100
+#define FREE_YIELD_COST 1000
+
+/* In free mode reading a clock costs a little. */
+int64_t read_clock(struct task *task);
+/* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
+bool clock_offset(int64_t clock, int64_t *offset);
+
+#endif /* KRONOS_CLOCKS_H */

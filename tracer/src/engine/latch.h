@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* The latch stops a task that was blocked before it runs user code. */
+#ifndef KRONOS_LATCH_H
+#define KRONOS_LATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct task;
+
+enum latch_kind { LATCH_BPF, LATCH_PLAIN };
+
+int latch_init(uint32_t flags, char *why, size_t size);
+const char *latch_name(void);
+/* In every worker but the first: gives it a program and lists of its own. */
+void latch_own(void);
+/*
+ * Whether tasks with a latch are listed when they come to a ptrace stop; the
+ * next of those; whether there were more than the list can hold.
+ */
+bool latch_lists_stops(void);
+bool latch_next_stop(pid_t *tid);
+bool latch_stops_lost(void);
+/* Empties the list. */
+void latch_forget_stops(void);
+void latch_open(struct task *task);
+void latch_close(struct task *task);
+void latch_rearm(struct task *task);
+/*
+ * Before the task is let go, for so many ns at most: after that the latch fires
+ * when the task is preempted, too. Quiet: it does not fire where the task blocks.
+ */
+void latch_prepare(const struct task *task, bool quiet, int64_t ns);
+/* The end of its turn is put off. */
+void latch_postpone(const struct task *task, int64_t ns);
+/* Whether the task will stop before it runs user code again. */
+bool latch_fired(const struct task *task);
+/*
+ * Of a task that has blocked: whether it waits for a disk or is inside the kernel
+ * for another reason that is not idle, and whether it blocks SIGTRAP.
+ */
+void latch_state(const struct task *task, bool *in_kernel, bool *trap_blocked);
+
+#endif /* KRONOS_LATCH_H */

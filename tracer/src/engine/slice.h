@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* One turn of one task, and what its host is charged for it. */
+#ifndef KRONOS_SLICE_H
+#define KRONOS_SLICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct host;
+struct task;
+
+/* The running slice, shared with the watchdog under engine.lock. */
+struct slice {
+	struct host *host; /* NULL: none runs */
+	struct task *task;
+	int64_t base;	   /* the host's clock at its start */
+	uint32_t shares;   /* tasks that would run at once: its clock is so much slower */
+	uint64_t mult;	   /* as the host's, for this slice */
+	uint64_t tsc_start;
+	uint64_t tsc_end;  /* when the watchdog cuts it */
+	int64_t cap;	   /* the host's clock may not pass this */
+	uint64_t due;	   /* when the timer was to go off that ended it */
+	uint64_t cut;	   /* when the watchdog ended it, or 0 */
+	bool demoted;	   /* and, to no avail, taken its priority away */
+};
+
+void slice_init(void);
+/* One turn of a task, until `limit` on its host's clock at the latest. */
+void slice_run(struct task *task, int64_t limit);
+/* Virtual time of `tsc` in the running slice. */
+int64_t slice_time(const struct slice *slice, uint64_t tsc);
+
+/* The running slice was held up so long; under engine.lock. */
+void slice_exclude(uint64_t ticks);
+
+#endif /* KRONOS_SLICE_H */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Dilated threads and their processes: seized, resumed, stopped, gone. */
+#ifndef KRONOS_TASK_H
+#define KRONOS_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <sys/user.h>
+#include <uthash.h>
+
+#include "../vclock/page.h"
+#include "timers.h"
+
+struct host;
+struct timed_call;
+
+enum task_state {
+	TASK_JOINING, /* seized, has not yet reached its exec */
+	TASK_READY,   /* in a ptrace stop, in host->ready */
+	TASK_AWAY,    /* let go: runs its slice, or is blocked in the kernel */
+	TASK_HELD,    /* in a group stop (SIGSTOP and the like) */
+};
+
+/* Why a task gets PTRACE_SYSCALL, to be stopped at the exit of its call. */
+enum exit_reason {
+	EXIT_NONE = 0,
+	EXIT_TIMED,   /* arguments to be restored, result to be seen */
+	EXIT_WATCHED, /* a restarted call, which is entered first */
+	EXIT_RESULT,  /* task->leave() looks at the result */
+	EXIT_EXEC,    /* inject the clock, or find that exec failed */
+};
+
+struct timed_call;
+
+/* A timed call that the task waits in. */
+struct wait {
+	const struct timed_call *call; /* NULL: none */
+	struct event timeout;
+	struct user_regs_struct regs;  /* at its entry */
+	int64_t deadline;	       /* HEAP_NEVER: none */
+	bool expired;
+	bool restart; /* the call is about to be restarted, with this deadline */
+};
+
+/* A clock page as the engine sees it, which a process shares with its forks. */
+struct clock_map {
+	struct vclock_page *page;
+	uint64_t address; /* of the code, in the processes */
+	unsigned int users;
+};
+
+/* What the threads of a process share. */
+struct process {
+	pid_t pid;
+	struct host *host;
+	unsigned int threads;
+	int64_t cpu_seen;  /* CPU time that it has used, and was charged for */
+	int64_t cpu_error; /* which may be off by so much */
+	struct clock_map *clock; /* NULL: none yet */
+	struct uptime_file *uptime; /* NULL: none */
+	struct cpu_clock cpu;
+	int64_t children_cpu; /* of those that have ended, with theirs */
+	pid_t parent;
+	STAILQ_HEAD(, ended_child) ended;
+	unsigned int ended_count;
+	LIST_HEAD(, packet_ring) rings;
+	bool tsc_trapped; /* its rdtsc ends in a SIGSEGV */
+	bool filtered; /* it has seccomp filters of its own */
+	bool stamped; /* it has sockets whose packets are stamped */
+	struct itimer {
+		struct timer timer;
+		int64_t interval;
+	} itimers[3]; /* by ITIMER_REAL and so on */
+	LIST_HEAD(, timerfd) timerfds;
+	LIST_HEAD(, posix_timer) posix_timers;
+	UT_hash_handle hh;  /* by pid */
+};
+
+struct task {
+	pid_t tid;
+	struct process *process;
+	struct host *host;
+	enum task_state state;
+	enum exit_reason exit;
+	bool cut;	       /* its turn is over */
+	bool interrupted;      /* by PTRACE_INTERRUPT, whose stop is to come */
+	int signal;	       /* to deliver when it is resumed */
+	int latch;	       /* perf event descriptor, or -1 */
+	bool latch_spent;      /* a plain latch has fired and must be re-armed */
+	int64_t turn;	       /* real ns that it has run since it last queued */
+	bool vforking;	       /* waits for its vfork child, which is no wait */
+	bool exiting;
+	bool overdue; /* joining for long, and no longer waited for */
+	void (*leave)(struct task *task, struct user_regs_struct *regs);
+	struct wait wait;
+	struct cpu_clock cpu;
+	struct timer sleep; /* on a CPU clock: ends the wait */
+	TAILQ_ENTRY(task) ready_entry;
+	LIST_ENTRY(task) host_entry;
+	UT_hash_handle hh; /* by tid */
+};
+
+int task_seize(pid_t pid, struct host *host);
+struct task *task_find(pid_t tid);
+struct process *process_find(pid_t pid);
+/* Waits, in real time, until tasks that exit are gone. */
+void task_await_exits(void);
+/* Handles every ptrace stop that is there. */
+void task_drain(void);
+/* The same where only tasks that were let go can have stopped: much cheaper. */
+void task_collect(void);
+/* Lets the task run until it blocks or stops. Low level: see slice_run(). */
+void task_resume(struct task *task);
+void task_ready(struct task *task, bool first);
+/* Makes a blocked or running task stop; what it waits in will be restarted. */
+void task_interrupt(struct task *task);
+void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);
+size_t task_count(void);
+
+#endif /* KRONOS_TASK_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Events and timers on hosts' clocks, and the system calls that set timers. */
+#ifndef KRONOS_TIMERS_H
+#define KRONOS_TIMERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/user.h>
+#include <time.h>
+
+#include "heap.h"
+
+struct host;
+struct process;
+struct task;
+
+/* Something that happens to a host at a virtual time. */
+struct event {
+	struct heap_node node; /* in host->events */
+	void (*fire)(struct event *event, struct host *host);
+};
+
+/* CPU time of a task or of a process, in virtual ns, and what is due on it. */
+struct cpu_clock {
+	int64_t ns;
+	struct heap timers; /* by timer->due */
+};
+
+/* A timer on a host's clock, or on a CPU clock. */
+struct timer {
+	struct event event;
+	struct cpu_clock *cpu; /* NULL: the host's clock */
+	int64_t due;
+};
+
+bool timespec_valid(const struct timespec *ts);
+int64_t timespec_to_ns(const struct timespec *ts); /* HEAP_NEVER if far away */
+struct timespec ns_to_timespec(int64_t ns);
+/* Reads what a timer is to be set to; 0 or what the call returns. */
+int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value);
+/* Time until it is due, 0 if it is not set. */
+int64_t timer_left(const struct timer *timer, const struct host *host);
+/* The next expiry of a periodic timer, from where the last one was due. */
+void timer_repeat(struct timer *timer, struct host *host, int64_t interval);
+/* Sets a timer: 0 disarms it. `offset` is that of its clock, for absolute times. */
+void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolute,
+	       int64_t offset);
+void timer_cancel(struct timer *timer, struct host *host);
+
+void timers_setitimer(struct task *task, struct user_regs_struct *regs);
+void timers_getitimer(struct task *task, struct user_regs_struct *regs);
+void timers_alarm(struct task *task, struct user_regs_struct *regs);
+void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs);
+void timers_timerfd_gettime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_create(struct task *task, struct user_regs_struct *regs);
+void timers_posix_settime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_gettime(struct task *task, struct user_regs_struct *regs);
+void timers_posix_getoverrun(struct task *task, struct user_regs_struct *regs);
+void timers_posix_delete(struct task *task, struct user_regs_struct *regs);
+void timers_posix_forget(struct process *process);
+/* Timers on the CPU time of a thread that ends. */
+void timers_posix_thread_gone(struct task *task);
+void timers_forget(struct process *process);
+/* Across exec timers of signals go on; descriptors may have been closed. */
+void timers_exec(struct process *process);
+
+#endif /* KRONOS_TIMERS_H */
