@@ -127,6 +127,7 @@ static long do_clock(struct kronos_clock *clock)
 	else
 		clock->monotonic_ns = kronos_now();
 	clock->now_ns = kronos_rounds_virtual(clock->monotonic_ns);
+	clock->real_ns = kronos_real_ns();
 	return result;
 }
 

@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -102,10 +101,10 @@ class KronosCLI(CLI):  # type: ignore[misc]
         if not line:
             output(f"virtual time: {format_duration(self.mn.now)}\n")
             return
-        virtual, real = self.mn.now, time.monotonic()
+        virtual, real = self.mn.now, self.mn.experiment.real_time
         self.onecmd(line)
-        virtual, real = self.mn.now - virtual, time.monotonic() - real
-        output(f"*** Elapsed time: {format_duration(virtual)} virtual, {real:.6f} s real\n")
+        virtual, real = self.mn.now - virtual, self.mn.experiment.real_time - real
+        output(f"*** Elapsed time: {format_duration(virtual)} virtual, {real / 1e9:.6f} s real\n")
 
     def do_freeze(self, _line: str) -> None:
         """Freeze the network after a thaw.

@@ -292,6 +292,8 @@ def _load() -> ctypes.CDLL:
         "progress": (i64, [pointer, i64, i64, ctypes.c_int]),
         "now": (i64, [pointer]),
         "host_time": (i64, [pointer, u32]),
+        "real_time": (i64, [pointer]),
+        "real_wait": (ctypes.c_int, [pointer, ctypes.c_int, i64]),
         "stats": (ctypes.c_int, [pointer, ctypes.POINTER(_Stats)]),
         "host_stats": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStats)]),
         "host_status": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStatus)]),
@@ -614,6 +616,16 @@ class Experiment:
     def now(self) -> int:
         """The network's clock."""
         return self._call("now")
+
+    @property
+    def real_time(self) -> int:
+        """Real time in ns from some start; time.monotonic() stands when the kernel engine has frozen all."""
+        return self._call("real_time")
+
+    def real_wait(self, timeout: int, fd: int = -1) -> None:
+        """Wait for `timeout` ns of real time, or until a descriptor is readable, or a signal comes."""
+        assert self._library is not None
+        self._library.kronos_real_wait(self._handle, fd, timeout)
 
     def host_time(self, name: str) -> int:
         """Return a host's own clock; between rounds all are equal."""

@@ -17,7 +17,7 @@ from mininet_kronos.pump import Pump
 from mininet_kronos.units import parse_duration
 
 CHUNK = 1 << 16
-JOIN_TIMEOUT = 10  # s of real time
+JOIN_LIMIT = 10  # s of real time
 
 
 class _PumpedPipe(io.FileIO):
@@ -61,12 +61,12 @@ def await_tracer(process: subprocess.Popen[Any], pump: Pump | Experiment) -> Non
     Before that the engine knows of no work, and would pass over any amount of virtual time as idle.
     """
     experiment = pump if isinstance(pump, Experiment) else pump.experiment
-    deadline = time.monotonic() + JOIN_TIMEOUT
+    deadline = experiment.real_time + JOIN_LIMIT * 1_000_000_000
     while pump.frozen and os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         if experiment.has_joined(process.pid):
             return
-        if time.monotonic() > deadline:
-            raise EngineError(f"process {process.pid}: its tracer has not joined after {JOIN_TIMEOUT} s")
+        if experiment.real_time > deadline:
+            raise EngineError(f"process {process.pid}: its tracer has not joined after {JOIN_LIMIT} s")
         if experiment.engine == "kernel":
             os.sched_yield()  # a sleep would never end
         else:

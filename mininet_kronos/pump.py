@@ -225,12 +225,12 @@ class Pump:
         if self._alarms:
             left = self._alarms[0][0] - self.now
             rounds = max(1, min(rounds, -(-left // timestep)))
-        begin = time.monotonic()
+        begin = self.experiment.real_time
         done = self.experiment.progress(timestep, rounds, fd)
-        spent = time.monotonic() - begin
-        if done == self._rounds and spent < 0.05:
+        spent = self.experiment.real_time - begin
+        if done == self._rounds and spent < 50 * MILLISECOND:
             self._rounds = min(2 * self._rounds, MAX_ROUNDS)
-        elif spent > 0.2 and self._rounds > 1:
+        elif spent > 200 * MILLISECOND and self._rounds > 1:
             self._rounds //= 2
         self._ring()
         self._look(fd)
@@ -239,10 +239,11 @@ class Pump:
 
     def _sleep(self, fd: int, left: int | None) -> None:
         """Wait in real time, for at most a second."""
-        poller = select.poll()
-        for each in fd, *self._watched:
-            poller.register(each, READ_EVENTS)
-        poller.poll(1000 if left is None else min(1000, -(-left // MILLISECOND)))
+        with select.epoll() as any_of:
+            for each in {fd, *self._watched}:
+                any_of.register(each, select.EPOLLIN)
+            most = 1000 * MILLISECOND
+            self.experiment.real_wait(most if left is None else min(most, left), any_of.fileno())
         self._look(fd)
 
     def _ring(self) -> None:

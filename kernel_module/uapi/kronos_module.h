@@ -150,6 +150,7 @@ struct kronos_clock {
 	__s64 now_ns;	    /* out: virtual time, 0 before the first freeze */
 	__s64 monotonic_ns; /* out: the same on CLOCK_MONOTONIC */
 	__s64 work_ns;	    /* out: CPU time that was charged to the host or task */
+	__s64 real_ns;	    /* out: real time since the module was loaded */
 };
 
 /*

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -29,7 +28,7 @@ class ProgressLine:
 
     def started(self) -> None:
         """Begin, once the network is frozen."""
-        self._begin = time.monotonic()
+        self._begin = self._real()
         if self._console.is_terminal:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -47,8 +46,11 @@ class ProgressLine:
         self._net.pump.tick_listeners.remove(self._tick)
         self._console.print(self.line(), soft_wrap=True)
 
+    def _real(self) -> float:
+        return self._net.experiment.real_time / 1e9
+
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self._real()
         if now < self._next:
             return
         if self._live:
@@ -62,7 +64,7 @@ class ProgressLine:
     def line(self) -> str:
         """Return how things stand."""
         net = self._net
-        real = max(time.monotonic() - self._begin, 1e-9)
+        real = max(self._real() - self._begin, 1e-9)
         virtual, target, stats = net.now, net.pump.target, net.experiment.stats()
         speed = virtual / 1e9 / real
         end = "" if target is None else f" of {target / 1e9:.3f}"

@@ -105,7 +105,7 @@ class Recorder:
         self.directory = directory
         self.interval = interval
         self._warnings = WarningList()
-        self._begin = time.monotonic()
+        self._begin = net.experiment.real_time
         self._started = False
         self._samples = 0
         self._logs: dict[str, NodeLog] = {}
@@ -136,7 +136,11 @@ class Recorder:
         self.net.pump.tick_listeners.append(self._follow)
 
     def _times(self) -> tuple[str, str]:
-        return f"{self.net.now / SECOND:.9f}", f"{time.monotonic() - self._begin:.3f}"
+        return f"{self.net.now / SECOND:.9f}", f"{self._real():.3f}"
+
+    def _real(self) -> float:
+        """Return the seconds that this has been recording."""
+        return (self.net.experiment.real_time - self._begin) / SECOND
 
     def _heard(self, node: str, source: str, data: bytes) -> None:
         if not self._started:
@@ -228,7 +232,7 @@ class Recorder:
         return {
             "status": status,
             "virtual_ns": net.now,
-            "real_s": round(time.monotonic() - self._begin, 3),
+            "real_s": round(self._real(), 3),
             "stats": asdict(net.experiment.stats()),
             "hosts": {
                 host: {"clock_ns": net.experiment.host_time(host), **asdict(net.experiment.host_stats(host))}

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 dir=$1
 flags=(-O1 -g -static -D_GNU_SOURCE -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs -Itracer/include)
-library=(tracer/src/lib/client.c tracer/src/common/messages.c)
+library=(tracer/src/lib/client.c tracer/src/lib/realtime.c tracer/src/common/messages.c)
 mkdir -p "$dir"
 make --silent -C tests/programs BUILD="$dir" CFLAGS="-O1 -g -static"
 for source in tests/vm/*.c; do

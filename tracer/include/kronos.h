@@ -275,6 +275,13 @@ int64_t kronos_now(struct kronos *k);
 int64_t kronos_host_time(struct kronos *k, uint32_t host);
 /* A task's, under the kernel engine; an error if it is not dilated. */
 int64_t kronos_task_time(struct kronos *k, int32_t tid);
+/*
+ * Real time from some start, which passes under the kernel engine as well while
+ * the machine's clocks stand; and a wait in it until fd (< 0: none) is readable
+ * or its other end closed: 1, 0 at the timeout (< 0: no limit), -EINTR.
+ */
+int64_t kronos_real_time(const struct kronos *k);
+int kronos_real_wait(const struct kronos *k, int fd, int64_t timeout_ns);
 /* Which engine runs: never KRONOS_ENGINE_AUTO. */
 enum kronos_engine kronos_engine(const struct kronos *k);
 int kronos_stats(struct kronos *k, struct kronos_stats *stats);
