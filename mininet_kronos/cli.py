@@ -160,7 +160,7 @@ class KronosCLI(CLI):  # type: ignore[misc]
             for direction, (sender, receiver) in enumerate(
                 ((link.intf1, link.intf2), (link.intf2, link.intf1))
             ):
-                stats = self.mn.experiment.link_stats(link.kronos_link, direction)
+                stats = link.counters(direction)
                 model = ", ".join(
                     f"{key} {value}" for key, value in sender.model.items() if value is not None
                 )

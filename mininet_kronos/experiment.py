@@ -72,19 +72,19 @@ class LinkStats:
     tx_bytes: int
     rx_frames: int
     rx_bytes: int
-    dropped_queue: int
-    dropped_loss: int
-    late: int  # frames that came after the receiver's clock had passed their arrival
-    queued: int  # in flight or queued now
-    queue_frames: int  # waiting or being sent now
-    queue_bytes: int
-    dropped_red: int
-    dropped_down: int  # the receiver's interface was down
-    duplicated: int
-    corrupted: int
-    reordered: int
-    marked: int  # by ECN
-    max_late_ns: int
+    dropped_queue: int = 0
+    dropped_loss: int = 0
+    late: int = 0  # frames that came after the receiver's clock had passed their arrival
+    queued: int = 0  # in flight or queued now
+    queue_frames: int = 0  # waiting or being sent now
+    queue_bytes: int = 0
+    dropped_red: int = 0
+    dropped_down: int = 0  # the receiver's interface was down
+    duplicated: int = 0
+    corrupted: int = 0
+    reordered: int = 0
+    marked: int = 0  # by ECN
+    max_late_ns: int = 0
 
 
 @dataclass(frozen=True)

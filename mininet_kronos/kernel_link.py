@@ -7,7 +7,8 @@ from typing import Any
 from mininet.link import Link, TCIntf
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import LinkParams
+from mininet_kronos.experiment import LinkParams, LinkStats
+from mininet_kronos.kernel_counters import read_counters
 from mininet_kronos.link import ObservedIntfMixin
 from mininet_kronos.link_model import MODEL, link_params
 
@@ -64,6 +65,23 @@ class KernelLink(Link):  # type: ignore[misc]
         params.setdefault("cls1", KernelIntf)
         params.setdefault("cls2", KernelIntf)
         super().__init__(node1, node2, *args, fast=False, **params)
+
+    def counters(self, direction: int) -> LinkStats:
+        """Return what a direction (0: what intf1 sends) has carried, as the kernel has counted it."""
+        ends = (self.intf1, self.intf2) if direction == 0 else (self.intf2, self.intf1)
+        sender, receiver = (read_counters(intf.node.pid, intf.name) for intf in ends)
+        lossy = self.models[direction].loss > 0  # netem has one counter for losses and its queue's drops
+        return LinkStats(
+            tx_frames=sender.tx_frames,
+            tx_bytes=sender.tx_bytes,
+            rx_frames=receiver.rx_frames,
+            rx_bytes=receiver.rx_bytes,
+            dropped_queue=0 if lossy else sender.dropped,
+            dropped_loss=sender.dropped if lossy else 0,
+            queued=sender.queue_frames,
+            queue_frames=sender.queue_frames,
+            queue_bytes=sender.queue_bytes,
+        )
 
     @property
     def models(self) -> tuple[LinkParams, LinkParams]:

@@ -20,7 +20,7 @@ from mininet.node import Switch
 from mininet.util import quietRun
 
 from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
-from mininet_kronos.experiment import LinkParams
+from mininet_kronos.experiment import LinkParams, LinkStats
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.node import KronosNodeMixin
 from mininet_kronos.units import parse_flag
@@ -233,6 +233,10 @@ class KronosLink(Link):  # type: ignore[misc]
         if self._id is None:
             raise KronosError(f"{self} is not up")
         return self._id
+
+    def counters(self, direction: int) -> LinkStats:
+        """Return what a direction (0: what intf1 sends) has carried."""
+        return self.kronos.experiment.link_stats(self.kronos_link, direction)
 
     def setModel(self, intf: KronosIntf, model: LinkParams) -> None:
         """Let what an end sends travel by another model from now on."""

@@ -180,10 +180,10 @@ class Recorder:
             (
                 link_name(link),
                 f"{getattr(link, source).name}->{getattr(link, target).name}",
-                self.net.experiment.link_stats(link.kronos_link, direction),
+                link.counters(direction),
             )
             for link in self.net.links
-            if hasattr(link, "kronos_link")  # the kernel's own links have no such counters
+            if hasattr(link, "counters")  # not the script's own classes
             for direction, source, target in ends
         ]
 

@@ -26,7 +26,7 @@ def say(*words):
 
 
 def check_sleep(net, host):
-    """Idle time is passed over; the command's end is noticed some rounds later."""
+    """Idle time is passed over; the command's end is noticed in its round, but for disks."""
     before = net.now
     host.cmd("sleep 60")
     slept = (net.now - before) / 1e9
@@ -65,6 +65,16 @@ def check_tcp(net, client, server):
     assert 8500 < rate < 10000, text
 
 
+def check_counters(net):
+    """What one end of a link has sent, the other one has received: nothing is lost or on its way."""
+    net.run("1s")
+    for link in net.links:
+        for direction in 0, 1:
+            stats = link.counters(direction)
+            assert stats.tx_frames == stats.rx_frames + stats.dropped_queue > 1000, stats
+            assert stats.tx_bytes == stats.rx_bytes, stats
+
+
 net = KronosNet(topo=Pair(), engine="kernel")
 net.start()
 h1, h2 = net.get("h1", "h2")
@@ -74,5 +84,6 @@ check_ping(h1, h2)
 check_sleep(net, h1)
 check_refused(h1, h2)
 check_tcp(net, h1, h2)
+check_counters(net)
 net.stop()
 say("stopped")
