@@ -137,6 +137,29 @@ def test_idle_time_is_passed_over_and_counted(experiment):
     assert [sleeper.wait(5) for sleeper in sleepers] == [0] * 20
 
 
+def test_a_signal_from_another_host_ends_a_sleep_when_it_is_sent(experiment):
+    experiment.add_host("h1", counter="free")
+    experiment.add_host("h2", counter="free")
+    experiment.synchronize_and_freeze()
+    sleeper = start(experiment, "h1", "sleep", "1000")
+    start(experiment, "h2", "bash", "-c", f"sleep 2; kill {sleeper.pid}; exec sleep 1000")
+    assert run_to_end(experiment, sleeper)[1] == -signal.SIGTERM
+    assert 2 * SECOND <= experiment.now <= 2 * SECOND + 10 * MS
+
+
+def test_a_signal_from_outside_ends_a_sleep_while_others_are_busy(experiment):
+    experiment.add_host("h1")
+    experiment.add_host("h2")
+    experiment.synchronize_and_freeze()
+    sleeper = start(experiment, "h1", "sleep", "1000000000")
+    start(experiment, "h2", *PYTHON, "while True: pass")
+    experiment.progress(MS, 100)
+    timer = threading.Timer(0.1, sleeper.terminate)
+    timer.start()
+    assert run_to_end(experiment, sleeper, 10**9)[1] == -signal.SIGTERM
+    timer.join()
+
+
 def test_free_computation_takes_no_virtual_time_and_repeats(tmp_path):
     code = (
         "import time\n"

@@ -9,6 +9,8 @@
 #include <sys/user.h>
 
 struct sock_filter;
+struct event;
+struct host;
 struct task;
 
 /* filter.c */
@@ -37,6 +39,8 @@ void wait_interrupted(struct task *task);
 void wait_signalled(struct task *task, int signal);
 /* SIGSTOP or the like has stopped the task. */
 void wait_held(struct task *task);
+/* Fires when a wait has lasted as long as it may. */
+void wait_timeout(struct event *event, struct host *host);
 /* sockets.c: the task has blocked in a call that was not caught. */
 void timed_blocked(struct task *task);
 /* Lets the call at whose entry the task stands return `result` instead. */

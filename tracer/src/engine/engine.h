@@ -30,6 +30,7 @@
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers
  *   waits.c    waits with a deadline, and what interrupts them
+ *   park.c     sleeps that need only one stop
  *   filter.c   the seccomp filter that stops them
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls

@@ -10,11 +10,13 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "calls.h"
 #include "cputime.h"
 #include "engine.h"
 #include "host.h"
 #include "links.h"
 #include "pace.h"
+#include "park.h"
 #include "pty.h"
 #include "rounds.h"
 #include "task.h"
@@ -162,6 +164,8 @@ static void fire_events(struct host *host)
 	while ((node = heap_first(&host->events)) && node->time <= host_now(host)) {
 		heap_remove(&host->events, node);
 		event = container_of(node, struct event, node);
+		if (event->fire != wait_timeout) /* it may send a signal */
+			park_end_of(host);
 		event->fire(event, host);
 	}
 }

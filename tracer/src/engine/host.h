@@ -41,6 +41,7 @@ struct host {
 	struct task_list tasks;
 	LIST_HEAD(, uptime_file) uptimes;
 	unsigned int task_count;
+	unsigned int parked;	/* of these, see park.h */
 	struct heap_node key;	/* in engine.active, by host_next() */
 	int tap_epoll;		/* its TAPs, if the worker reads them; or -1 */
 	int64_t lookahead;	/* the least delay of the links to it */

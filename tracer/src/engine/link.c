@@ -75,7 +75,8 @@ static void note_tcp(struct host *host, const struct frame *frame)
 		tcp_note(host);
 }
 
-void frame_await(struct frame *frame, int64_t arrival)
+/* It is on its way to its receiver, a host of this worker. */
+static void frame_await(struct frame *frame, int64_t arrival)
 {
 	struct direction *direction = direction_of(frame);
 	struct host *receiver = receiver_of(frame)->host;

@@ -132,8 +132,6 @@ struct frame *frame_new(struct port *from, const void *data, size_t size);
 void frame_free(struct frame *frame);
 /* A frame that has left its host at frame->sent goes through the model. */
 void frame_send(struct frame *frame);
-/* It is on its way to its receiver, a host of this worker. */
-void frame_await(struct frame *frame, int64_t arrival);
 
 /* Forgets the frames that have left by then. */
 void queue_pass(struct queue *queue, int64_t now);

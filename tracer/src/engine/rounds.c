@@ -29,6 +29,7 @@
 #include "inspect.h"
 #include "links.h"
 #include "pace.h"
+#include "park.h"
 #include "relay.h"
 #include "requests.h"
 #include "rounds.h"
@@ -177,6 +178,7 @@ static void sleep_outside(int64_t ns)
 	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 	struct epoll_event event;
 
+	park_end_all();
 	engine.worker_sleeps = true;
 	if (!link_inbox())
 		epoll_pwait2(engine.epoll, &event, 1, ns < 0 ? NULL : &timeout, NULL);
@@ -443,6 +445,7 @@ static void conduct(void)
 
 static void arrive(void)
 {
+	park_look();
 	wire_flush();
 	tcp_adapt(engine.now, conductor->pace.slowness);
 	pthread_mutex_lock(&conductor->lock);
@@ -575,6 +578,7 @@ int64_t rounds_progress(int until_fd)
 	}
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_DEL, until_fd, NULL);
+	park_end_all();
 	link_captures_flush();
 	engine.progressing = false;
 	if (engine.worker == 0) {

@@ -31,6 +31,7 @@
 #include "inspect.h"
 #include "latch.h"
 #include "links.h"
+#include "park.h"
 #include "relay.h"
 #include "slice.h"
 #include "stamps.h"
@@ -348,7 +349,7 @@ static struct task *await_block(pid_t tid, bool *trap_blocked)
 
 	for (;;) {
 		task = task_find(tid);
-		if (!task || task->state != TASK_AWAY || task->exiting)
+		if (!task || task->state != TASK_AWAY || task->exiting || task->parked)
 			return NULL;
 		if (!in_kernel(task, trap_blocked) || ns_since(start) > DISK_WAIT_MAX)
 			return task;
@@ -392,6 +393,7 @@ void slice_run(struct task *task, int64_t limit)
 	int64_t real;
 	uint64_t end;
 
+	park_end_of(host);
 	if (!LIST_EMPTY(&task->process->rings))
 		rings_stamp(task);
 	uptime_update(host);

@@ -30,6 +30,7 @@
 #include "host.h"
 #include "inject.h"
 #include "latch.h"
+#include "park.h"
 #include "stamps.h"
 #include "task.h"
 #include "tcp_timers.h"
@@ -147,6 +148,7 @@ static void task_gone(struct task *task)
 		process_put(task->process);
 		host_changed(host);
 	}
+	park_forget(task);
 	if (engine.slice.task == task)
 		engine.slice.task = NULL;
 	HASH_DEL(tasks, task);
@@ -407,6 +409,7 @@ static void on_stop(struct task *task, int status)
 	bool interrupted = task->interrupted;
 
 	engine.stats.stops++;
+	park_forget(task);
 	/* Whatever stop it is, it has taken the place of that one. */
 	task->interrupted = false;
 	/* Only a leader that stood still while another thread called exec. */
@@ -429,6 +432,8 @@ static void on_stop(struct task *task, int status)
 		}
 		if (!timed_enter(task))
 			first = false;
+		if (task->parked)
+			return;
 		break;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:

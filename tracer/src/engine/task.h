@@ -94,6 +94,8 @@ struct task {
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
+	bool parked;  /* sleeps in a ptrace stop: park.h */
+	LIST_ENTRY(task) parked_entry;
 	void (*leave)(struct task *task, struct user_regs_struct *regs);
 	struct wait wait;
 	struct cpu_clock cpu;

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "inject.h"
 #include "latch.h"
+#include "park.h"
 #include "pty.h"
 #include "task.h"
 #include "tcp_timers.h"
@@ -67,6 +68,13 @@ static void enter_own_filter(struct task *task, struct user_regs_struct *regs)
 	task->process->filtered = true;
 }
 
+static void emulate_signal(struct task *task, struct user_regs_struct *regs)
+{
+	(void)task;
+	(void)regs;
+	park_end_all();
+}
+
 static bool enter_exec(struct task *task, struct user_regs_struct *regs)
 {
 	(void)regs;
@@ -91,6 +99,8 @@ static bool begin_sleep(struct task *task, const struct timed_call *call,
 		return true;
 	}
 	wait_begin(task, call, regs, deadline);
+	if (park(task))
+		return true;
 	if (task->process->filtered && forever) {
 		*arg_register(regs, call->arg) = forever;
 		*arg_register(regs, call->arg + 1) = 0;
@@ -230,6 +240,13 @@ const struct timed_call timed_calls[] = {
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */
+	/* Nobody is parked who may get a signal. */
+	CALL(kill, ALWAYS, .emulate = emulate_signal),
+	CALL(tkill, ALWAYS, .emulate = emulate_signal),
+	CALL(tgkill, ALWAYS, .emulate = emulate_signal),
+	CALL(rt_sigqueueinfo, ALWAYS, .emulate = emulate_signal),
+	CALL(rt_tgsigqueueinfo, ALWAYS, .emulate = emulate_signal),
+	CALL(pidfd_send_signal, ALWAYS, .emulate = emulate_signal),
 	/* Scheduling of dilated tasks is the engine's. */
 	CALL(sched_setaffinity, PRETEND),
 	CALL(sched_setscheduler, PRETEND),

@@ -101,7 +101,7 @@ void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolu
 			  absolute ? time - offset : timer_now(timer, host) + time);
 }
 
-bool timespec_valid(const struct timespec *ts)
+static bool timespec_valid(const struct timespec *ts)
 {
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < NSEC_PER_SEC;
 }

@@ -33,7 +33,6 @@ struct timer {
 	int64_t due;
 };
 
-bool timespec_valid(const struct timespec *ts);
 int64_t timespec_to_ns(const struct timespec *ts); /* HEAP_NEVER if far away */
 struct timespec ns_to_timespec(int64_t ns);
 /* Reads what a timer is to be set to; 0 or what the call returns. */

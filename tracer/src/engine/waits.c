@@ -20,6 +20,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "park.h"
 #include "task.h"
 #include "timed.h"
 
@@ -100,13 +101,17 @@ static int64_t wait_deadline(struct task *task, const struct timed_call *call,
 
 /* ---- beginning and end ------------------------------------------------- */
 
-static void wait_timeout(struct event *event, struct host *host)
+void wait_timeout(struct event *event, struct host *host)
 {
 	struct task *task = container_of(event, struct task, wait.timeout);
 
 	(void)host;
 	/* It may not even have begun to wait: then it will be interrupted at once. */
 	task->wait.expired = true;
+	if (task->parked) {
+		park_wake(task);
+		return;
+	}
 	task_interrupt(task);
 	task_collect();
 }
