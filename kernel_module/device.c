@@ -9,6 +9,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -24,6 +25,8 @@ static struct {
 	u32 flags, expected_tracers;
 	bool progressing;
 } owner;
+
+static DECLARE_WAIT_QUEUE_HEAD(until_free);
 
 /* ---- arguments ---------------------------------------------------------------- */
 
@@ -171,6 +174,7 @@ static long do_initialize(struct file *file, const struct kronos_initialize *ini
 	if (owner.file)
 		return -EBUSY;
 	memset(&kronos_stats, 0, sizeof(kronos_stats));
+	kronos_debug_reset();
 	owner.file = file;
 	owner.process = get_pid(task_tgid(current));
 	owner.flags = init->flags;
@@ -262,7 +266,8 @@ static void stop(void)
 	kronos_tasks_release();
 	put_pid(owner.process);
 	owner.process = NULL;
-	owner.file = NULL;
+	WRITE_ONCE(owner.file, NULL);
+	wake_up_interruptible_poll(&until_free, EPOLLIN);
 }
 
 /* The owner closes its descriptor, or dies, perhaps in the middle of a progress. */
@@ -416,6 +421,12 @@ static long kronos_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return error ?: result;
 }
 
+static __poll_t kronos_poll(struct file *file, poll_table *table)
+{
+	poll_wait(file, &until_free, table);
+	return READ_ONCE(owner.file) ? 0 : EPOLLIN | EPOLLRDNORM;
+}
+
 /* On each close() of a copy of the descriptor. */
 static int kronos_flush(struct file *file, fl_owner_t id)
 {
@@ -433,6 +444,7 @@ static const struct file_operations operations = {
 	.owner = THIS_MODULE,
 	.unlocked_ioctl = kronos_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.poll = kronos_poll,
 	.flush = kronos_flush,
 	.release = kronos_release,
 };

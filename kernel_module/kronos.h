@@ -235,6 +235,23 @@ void kronos_tsc_trap(void);
 /* Only in stop_machine(): a task that does not run. */
 void kronos_tsc_release(struct kronos_task *t);
 
+/* ---- where rounds' real time goes (debug.c) --------------------------------- */
+
+enum kronos_phase {
+	KRONOS_PHASE_WINDOW, /* hosts run, each by itself */
+	KRONOS_PHASE_SETTLE, /* timers fire, and what they set going comes to rest */
+};
+
+int kronos_debug_init(void);
+void kronos_debug_exit(void);
+/* Both in the owner's calls only. */
+void kronos_debug_phase(enum kronos_phase phase, u64 ns);
+void kronos_debug_reset(void);
+
+/* ---- self-tests of a debug build (selftest.c) ------------------------------- */
+
+int kronos_selftest(void);
+
 /* ---- /dev/kronos (device.c) ------------------------------------------------ */
 
 int kronos_device_init(void);

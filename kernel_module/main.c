@@ -14,6 +14,10 @@ static const struct part {
 	{ kronos_events_init, kronos_events_exit },
 	{ kronos_tasks_init, kronos_tasks_exit },
 	{ kronos_tsc_init, kronos_tsc_exit },
+	{ kronos_debug_init, kronos_debug_exit },
+#ifdef KRONOS_DEBUG
+	{ kronos_selftest, NULL },
+#endif
 	{ kronos_device_init, kronos_device_exit },
 };
 

@@ -123,27 +123,31 @@ void kronos_rounds_end(void)
 /* Lets happen what is due now, and all that follows from it. */
 static int settle(void)
 {
+	u64 start, spent;
 	int result;
 
 	do {
-		u64 start = kronos_real_ns();
-
+		start = kronos_real_ns();
 		kronos_events_fire();
 		result = kronos_quiet_wait();
-		kronos_stats.quiesce_ns += kronos_real_ns() - start;
+		spent = kronos_real_ns() - start;
+		kronos_stats.quiesce_ns += spent;
+		kronos_debug_phase(KRONOS_PHASE_SETTLE, spent);
 	} while (!result && kronos_events_next() <= kronos_now());
 	return result;
 }
 
 static int run_window(u64 end)
 {
-	u64 start = kronos_real_ns();
+	u64 start = kronos_real_ns(), spent;
 	int result;
 
 	kronos_stats.windows++;
 	kronos_gate_open(end);
 	result = kronos_quiet_wait();
-	kronos_stats.run_ns += kronos_real_ns() - start;
+	spent = kronos_real_ns() - start;
+	kronos_stats.run_ns += spent;
+	kronos_debug_phase(KRONOS_PHASE_WINDOW, spent);
 	return result;
 }
 

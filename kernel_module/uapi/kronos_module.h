@@ -7,7 +7,8 @@
  * let tasks join them, freeze, progress, stop. When the owner closes the
  * descriptor or dies, in any way, the machine's clock runs free again and
  * nothing is held any more. Any other descriptor may ask for information, join
- * its own task to a host, and wait.
+ * its own task to a host, and wait. Every descriptor is readable, for poll() and
+ * KRONOS_IOC_WAIT, while nobody owns an experiment.
  *
  * Every structure starts with its own size: a newer module accepts an older
  * program's structures, and an older module refuses (E2BIG) those of a newer

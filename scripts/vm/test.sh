@@ -17,8 +17,8 @@ tests_for() { # CPUS
 
 prepare() { # KERNEL
     scripts/vm/kernel.sh "$1" "$cache/kernels/$1"
-    scripts/vm/module.sh "$cache/kernels/$1" "$cache/module/$1"
-    scripts/vm/initramfs.sh "$cache/kernels/$1" "$cache/module/$1/kronos.ko" "$programs" "$cache/initramfs-$1"
+    scripts/vm/module.sh "$cache/kernels/$1" "$cache/debug/$1" module DEBUG=1
+    scripts/vm/initramfs.sh "$cache/kernels/$1" "$cache/debug/$1/kronos.ko" "$programs" "$cache/initramfs-$1"
 }
 
 boot() { # KERNEL CPUS TEST...

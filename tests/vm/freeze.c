@@ -4,6 +4,7 @@
  * it moves by exactly what was asked for, and timers follow. Free again, it goes
  * on from where it stood, and the wall clock is right.
  */
+#include <poll.h>
 #include <sys/timerfd.h>
 
 #include "experiment.h"
@@ -96,24 +97,37 @@ static void timers(void)
 	close(fd);
 }
 
+static bool is_free(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int count = poll(&poll_fd, 1, 0);
+
+	CHECK(count >= 0);
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	int seconds = argc > 1 ? atoi(argv[1]) : 2;
 	struct moment first = read_all(), before, after;
 	double rate; /* ticks per nanosecond */
 	double by_counter;
+	int other = open(KRONOS_MODULE_DEVICE, O_RDWR | O_CLOEXEC);
 	int64_t wall;
 
 	while (now() < first.monotonic + 50 * MSEC)
 		;
 	before = read_all();
 	rate = (double)(before.ticks - first.ticks) / (double)(before.monotonic - first.monotonic);
+	CHECK(other >= 0 && is_free(other));
 	initialize(0, 0);
 	freeze();
+	CHECK(!is_free(other));
 	stands(seconds);
 	steps();
 	timers();
 	stop();
+	CHECK(is_free(other));
 	after = read_all();
 	wall = after.wall - before.wall;
 	by_counter = (double)(after.ticks - before.ticks) / rate;

@@ -7,6 +7,7 @@ timer_before=$(cat $device)
 i=0
 while [ $i -lt 6 ]; do
     insmod /mod/kronos.ko
+    dmesg | tail -n 5 | grep 'kronos: .* self-tests passed'
     [ "$(cat $source)" = kronos ]
     [ "$(cat $device)" = kronos ]
     sleep 0.2
