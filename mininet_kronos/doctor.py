@@ -129,7 +129,7 @@ def _instruction_counter() -> Iterator[Finding]:
         "instruction counter (PMU)",
         bool(devices),
         ", ".join(sorted(devices)) or "none",
-        "counter='instructions' is refused; cputime and free work",
+        "counter='instructions' is refused (the engine's line below says why); cputime and free work",
         "in a VM: VMware needs vpmc.enable = TRUE, libvirt cpu_mode = 'host-passthrough'",
     )
 

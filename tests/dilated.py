@@ -34,13 +34,21 @@ def run_until_end(
     command: Sequence[str | Path],
     path: Path,
     seconds: float,
+    repeatable: bool = False,
     **params: Any,
 ) -> Ended:
-    """Run a command in a host with a network of its own, to its end or for so many virtual seconds."""
+    """Run a command in a host with a network of its own, to its end or for so many virtual seconds.
+
+    repeatable: each run has the same addresses and environment.
+    """
     start = experiment.now
+    own = [*OWN_NETWORK]
+    if repeatable:
+        own = ["setarch", "-R", *own]
+        params["env"] = {"PATH": os.environ["PATH"]}
     with path.open("wb") as output:
         process = subprocess.Popen(
-            [*OWN_NETWORK, *experiment.command_prefix(host), *command],
+            [*own, *experiment.command_prefix(host), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

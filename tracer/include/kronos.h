@@ -27,7 +27,7 @@ extern "C" {
 
 /* What computation costs a host. */
 enum kronos_counter {
-	KRONOS_COUNTER_AUTO = 0,	 /* instructions if the PMU works, else cputime */
+	KRONOS_COUNTER_AUTO = 0,	 /* cputime */
 	KRONOS_COUNTER_INSTRUCTIONS = 1, /* instructions / cpu_speed */
 	KRONOS_COUNTER_CPUTIME = 2,	 /* CPU nanoseconds / cpu_speed */
 	KRONOS_COUNTER_FREE = 3,	 /* nothing; a clock read or yield a fixed cost */

@@ -26,6 +26,7 @@
  *   latch.c    stops a task that was blocked before it runs user code
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
+ *   counter.c  slices of exactly so many instructions; counter_perf.c
  *   uptime.h   /proc/uptime
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers

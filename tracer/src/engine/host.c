@@ -82,6 +82,8 @@ struct host *host_add(const struct kronos_host_config *config)
 	    host->counter != KRONOS_COUNTER_FREE)
 		host->mult = (uint64_t)((double)engine.ns_per_tsc /
 					config->cpu_speed);
+	if (host->counter == KRONOS_COUNTER_INSTRUCTIONS)
+		host->instruction_mult = (uint64_t)(0x1p32 / config->cpu_speed);
 	host->lookahead = INT64_MAX;
 	if (host->pace == KRONOS_PACE_REALTIME)
 		engine.undilated = true;

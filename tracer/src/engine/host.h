@@ -29,6 +29,8 @@ struct host {
 	enum kronos_counter counter;
 	double cpu_speed;
 	uint64_t mult;		/* virtual ns per TSC tick, 32.32; 0: free */
+	uint64_t instruction_mult; /* virtual ns per instruction, 32.32; 0: not counted */
+	uint32_t instruction_rest; /* of the last one, in 2^-32 ns */
 	uint32_t cores;		/* virtual CPUs */
 
 	int64_t clock;		/* may lag behind the window while idle */

@@ -27,6 +27,7 @@
 
 #include <linux/filter.h>
 
+#include "counter.h"
 #include "engine.h"
 #include "inject.h"
 #include "latch.h"
@@ -392,9 +393,10 @@ static void describe(const int *cpus, char *text, size_t size)
 				   i ? ", " : "", cpus[i]);
 	if ((size_t)length < size)
 		snprintf(text + length, size - (size_t)length,
-			 ": %s; cputime and free counters (no instruction counter is "
-			 "used by this version); links on TAP",
-			 latch_name());
+			 ": %s; cputime and free counters, %s (%s); links on TAP",
+			 latch_name(),
+			 counter_works() ? "instructions" : "no instruction counter",
+			 counter_name());
 }
 
 int engine_initialize(const struct kronos_request *request, char *text, size_t size)
@@ -425,6 +427,7 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 		snprintf(text, size, "%s", why);
 		return result;
 	}
+	counter_init();
 	slice_init();
 	inject_init();
 	stamps_init();

@@ -15,6 +15,7 @@
 
 #include "../common/messages.h"
 #include "calls.h"
+#include "counter.h"
 #include "engine.h"
 #include "host.h"
 #include "inspect.h"
@@ -182,11 +183,11 @@ static int add_host(const struct kronos_host_config *config, char *text, size_t 
 			 KRONOS_CORES_MAX);
 		return -EINVAL;
 	}
-	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS) {
+	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS && !counter_works()) {
 		snprintf(text, size,
-			 "%s: no working instruction counter on this machine; fix: "
-			 "counter='cputime' or 'free'",
-			 config->name);
+			 "%s: no working instruction counter on this machine (%s); "
+			 "fix: counter='cputime' or 'free'",
+			 config->name, counter_name());
 		return -EOPNOTSUPP;
 	}
 	return (int)host_add(config)->id;

@@ -25,6 +25,7 @@
 
 #include "calls.h"
 #include "clocks.h"
+#include "counter.h"
 #include "cputime.h"
 #include "engine.h"
 #include "host.h"
@@ -47,6 +48,9 @@
 /* Disk waits longer than this are taken for sleeps. */
 #define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
+/* Real time that a slice may take whose instructions are counted. */
+#define COUNTED_MAX (3600 * NSEC_PER_SEC)
+
 /* A slice so short is taken to have had the CPU for itself. */
 #define UNSTOLEN (50 * NSEC_PER_USEC)
 /* Between what such a slice was charged and what the kernel counts for it. */
@@ -68,13 +72,50 @@ static int64_t clock_read(const struct task *task, int64_t base)
 	return last > base ? last : base;
 }
 
+static bool counts_instructions(const struct host *host)
+{
+	return host->instruction_mult && !engine.live;
+}
+
+/* How long the host's clock takes for so many of them; what is left of a ns. */
+static int64_t instructions_ns(const struct slice *slice, uint64_t count, uint32_t *rest)
+{
+	const struct host *host = slice->host;
+	unsigned __int128 time = (unsigned __int128)count *
+				 (host->instruction_mult / slice->shares);
+
+	time += host->instruction_rest;
+	*rest = (uint32_t)time;
+	return (int64_t)(time >> 32);
+}
+
+/* How many the task may execute until its host's clock is `limit`. */
+static uint64_t instruction_budget(const struct slice *slice, int64_t limit)
+{
+	const struct host *host = slice->host;
+	int64_t window = engine.window_end - engine.now, ns = limit - slice->base;
+	uint64_t each = host->instruction_mult / slice->shares;
+	unsigned __int128 time;
+
+	/* On one of its CPUs it cannot run for longer than a window. */
+	if (slice->shares > 1 && ns * slice->shares > window)
+		ns = window / slice->shares;
+	time = (unsigned __int128)(ns > 0 ? ns : 1) << 32;
+	if (time <= host->instruction_rest)
+		return 1;
+	return (uint64_t)((time - host->instruction_rest + each - 1) / each);
+}
+
 int64_t slice_time(const struct slice *slice, uint64_t tsc)
 {
 	int64_t ran = (int64_t)(tsc - slice->tsc_start);
 	int64_t time = slice->base;
+	uint32_t rest;
 
 	if (slice->host->counter == KRONOS_COUNTER_FREE)
 		time = clock_read(slice->task, time);
+	else if (counts_instructions(slice->host))
+		time += instructions_ns(slice, counter_now(), &rest);
 	else if (ran > 0)
 		time += fixed_mul((uint64_t)ran, slice->mult);
 	return time < slice->cap ? time : slice->cap;
@@ -112,6 +153,8 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		page->base = engine.live_base;
 		page->tsc_start = engine.live_tsc;
 		page->mult = engine.ns_per_tsc;
+	} else if (counts_instructions(host)) {
+		page->cap = slice->base - 1; /* each read asks the engine */
 	} else if (slice->mult) {
 		page->tsc_start = slice->tsc_start;
 		page->mult = slice->mult;
@@ -177,6 +220,8 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 
 	if (budget < NSEC_PER_USEC)
 		budget = NSEC_PER_USEC;
+	if (counts_instructions(host))
+		budget = COUNTED_MAX; /* the watchdog has nothing to end */
 	ticks = (uint64_t)((double)budget * engine.tsc_per_ns);
 	now = tsc_now();
 	armed = watchdog_arm(now + enter_ticks + ticks, arm_ticks);
@@ -200,7 +245,7 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	engine_unlock();
 	/* The timer may have gone off just before there was a slice to see. */
 	watchdog_arm(slice->tsc_end, 0);
-	if (host->mult && !engine.live)
+	if (host->mult && !engine.live && !counts_instructions(host))
 		watchdog_expect(slice->tsc_end, armed ? arm_ticks : 0,
 				next_ticks(host, count));
 	if (task->process->clock)
@@ -291,6 +336,20 @@ static uint64_t work_end(const struct slice *slice, uint64_t end)
 	if (stopped < stop_ticks)
 		stop_ticks = stopped;
 	return end - wake_ticks - stop_ticks;
+}
+
+/* Its instructions; what else the slice has cost in real time does not matter. */
+static void charge_counted(const struct slice *slice, uint64_t count)
+{
+	struct host *host = slice->host;
+	int64_t ns = instructions_ns(slice, count, &host->instruction_rest);
+
+	host->stats.slices++;
+	host->stats.cpu_ns += (uint64_t)ns;
+	slice->task->turn += ns;
+	cputime_charge(slice->task, ns * slice->shares);
+	if (slice->base + ns > host->clock)
+		host->clock = slice->base + ns;
 }
 
 static void charge(const struct slice *slice, int64_t limit, uint64_t end)
@@ -389,9 +448,10 @@ void slice_run(struct task *task, int64_t limit)
 {
 	struct slice *slice = &engine.slice;
 	struct host *host = task->host;
+	bool counted = counts_instructions(host);
 	pid_t tid = task->tid;
+	uint64_t end, count;
 	int64_t real;
-	uint64_t end;
 
 	park_end_of(host);
 	if (!LIST_EMPTY(&task->process->rings))
@@ -400,17 +460,27 @@ void slice_run(struct task *task, int64_t limit)
 	slice_open(slice, task, limit);
 	engine.stats.slices++;
 	real = stamps_begin(host);
-	task_resume(task);
+	if (counted)
+		count = counter_run(task, instruction_budget(slice, limit));
+	else
+		task_resume(task);
 	end = tsc_now();
 	engine_lock();
-	charge(slice, limit, end);
+	if (counted) {
+		charge_counted(slice, count);
+	} else {
+		charge(slice, limit, end);
+		task->cut = slice->cut;
+	}
 	stamps_end(host, real, slice->base);
-	task->cut = slice->cut;
 	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();
 	if (slice->demoted)
 		stop_demoted(task);
-	task_collect();
+	if (counted)
+		counter_settle(task);
+	else
+		task_collect();
 	after_block(tid);
 	task_await_exits();
 	slice->task = NULL;

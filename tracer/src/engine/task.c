@@ -25,6 +25,7 @@
 #include <linux/sched.h>
 
 #include "calls.h"
+#include "counter.h"
 #include "cputime.h"
 #include "engine.h"
 #include "host.h"
@@ -111,7 +112,7 @@ static struct task *task_new(pid_t tid)
 	struct task *task = xcalloc(sizeof(*task));
 
 	task->tid = tid;
-	task->latch = -1;
+	task->latch = task->counter = -1;
 	task->state = TASK_AWAY;
 	HASH_ADD_INT(tasks, tid, task);
 	engine.unlatched++;
@@ -131,6 +132,7 @@ static void task_gone(struct task *task)
 	struct host *host = task->host;
 
 	latch_close(task);
+	counter_close(task);
 	engine.unlatched--;
 	if (host && task->state == TASK_JOINING && !task->overdue)
 		engine.joining--;
@@ -214,18 +216,23 @@ void task_ready(struct task *task, bool first)
 	host_changed(host);
 }
 
+void task_leave_queue(struct task *task)
+{
+	engine_assert(task->state == TASK_READY);
+	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
+	task->state = TASK_AWAY;
+	task->cut = false;
+	if (task->latch_spent)
+		latch_rearm(task);
+}
+
 void task_resume(struct task *task)
 {
 	int request = task->exit || task->process->stamped ? PTRACE_SYSCALL : PTRACE_CONT;
 	int signal = task->signal;
 
-	engine_assert(task->state == TASK_READY);
-	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
-	task->state = TASK_AWAY;
+	task_leave_queue(task);
 	task->signal = 0;
-	task->cut = false;
-	if (task->latch_spent)
-		latch_rearm(task);
 	/* If it fails the task has been killed, and its end is to be waited for. */
 	ptrace(request, task->tid, 0, signal);
 }
@@ -238,15 +245,22 @@ void task_interrupt(struct task *task)
 
 /* ---- stops ------------------------------------------------------------- */
 
+/* A step that began in a call, or has entered one, ends when the call does. */
+static bool is_step(const struct task *task, int code)
+{
+	return task->host->counter == KRONOS_COUNTER_INSTRUCTIONS &&
+	       (code == TRAP_TRACE || code == TRAP_BRKPT || code == SIGTRAP);
+}
+
 static void stop_signal(struct task *task, int signal)
 {
 	siginfo_t info;
 
-	/* The latch's SIGTRAP is for nobody else to see. */
+	/* The latch's SIGTRAP is for nobody else to see, nor that of a step. */
 	if (signal == SIGTRAP &&
 	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) &&
-	    info.si_code == TRAP_PERF) {
-		task->latch_spent = true;
+	    (info.si_code == TRAP_PERF || is_step(task, info.si_code))) {
+		task->latch_spent = info.si_code == TRAP_PERF;
 		wait_latched(task);
 		return;
 	}
@@ -269,7 +283,9 @@ static void stop_syscall(struct task *task, bool interrupted)
 	enum exit_reason reason = task->exit;
 	struct user_regs_struct regs;
 
-	if ((reason == EXIT_WATCHED || reason == EXIT_NONE) && enters_call(task)) {
+	task->in_call = (reason == EXIT_WATCHED || reason == EXIT_NONE) &&
+			enters_call(task);
+	if (task->in_call) {
 		if (task->process->stamped)
 			stamps_enter(task);
 		return;
@@ -291,6 +307,7 @@ static void stop_syscall(struct task *task, bool interrupted)
 		    !timed_refuses_program(task, &regs))
 			inject_clock(task);
 		latch_open(task);
+		counter_open(task);
 		break;
 	}
 }
@@ -333,6 +350,7 @@ static void stop_fork(struct task *parent, int event)
 	}
 	if (child->state == TASK_HELD) { /* it has stopped already */
 		latch_open(child);
+		counter_open(child);
 		task_ready(child, false);
 	}
 }
@@ -361,6 +379,7 @@ static void stop_exec(struct task *task, pid_t pid)
 	timed_forget(task);
 	task->exit = EXIT_EXEC;
 	latch_close(task);
+	counter_close(task);
 	inject_forget(process);
 	rings_forget(process);
 	timers_exec(process);
@@ -379,8 +398,10 @@ static bool stop_event(struct task *task, int signal)
 		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
 		return false;
 	}
-	if (task->latch < 0 && !task->exit)
-		latch_open(task); /* its first stop */
+	if (task->latch < 0 && !task->exit) { /* its first stop */
+		latch_open(task);
+		counter_open(task);
+	}
 	/* A stop that lasted is the user's. */
 	if (task->state != TASK_HELD)
 		wait_interrupted(task);
@@ -417,6 +438,7 @@ static void on_stop(struct task *task, int status)
 		TAILQ_REMOVE(&task->host->ready, task, ready_entry);
 		task->state = TASK_AWAY;
 	}
+	task->in_call = event && event != PTRACE_EVENT_STOP;
 	switch (event) {
 	case 0:
 		if (signal == (SIGTRAP | 0x80))
@@ -457,7 +479,7 @@ static void on_stop(struct task *task, int status)
 	task_ready(task, first);
 }
 
-static void on_status(pid_t tid, int status)
+void task_stopped(pid_t tid, int status)
 {
 	struct task *task = task_find(tid);
 
@@ -488,7 +510,7 @@ void task_drain(void)
 	while (sigtimedwait(&set, NULL, &now) == SIGCHLD)
 		while ((tid = waitpid(-1, &status,
 				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
-			on_status(tid, status);
+			task_stopped(tid, status);
 }
 
 void task_collect(void)
@@ -504,7 +526,7 @@ void task_collect(void)
 	}
 	while (latch_next_stop(&tid))
 		if (waitpid(tid, &status, WNOHANG | __WALL | __WNOTHREAD) == tid)
-			on_status(tid, status);
+			task_stopped(tid, status);
 }
 
 void task_await_exits(void)

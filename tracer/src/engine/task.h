@@ -86,9 +86,11 @@ struct task {
 	enum task_state state;
 	enum exit_reason exit;
 	bool cut;	       /* its turn is over */
+	bool in_call;	       /* it stands or is blocked in a system call */
 	bool interrupted;      /* by PTRACE_INTERRUPT, whose stop is to come */
 	int signal;	       /* to deliver when it is resumed */
 	int latch;	       /* perf event descriptor, or -1 */
+	int counter;	       /* the same */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
 	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
@@ -117,6 +119,10 @@ void task_collect(void);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);
+/* What task_resume() does first. */
+void task_leave_queue(struct task *task);
+/* A task that was waited for by its id has stopped or ended. */
+void task_stopped(pid_t tid, int status);
 /* Makes a blocked or running task stop; what it waits in will be restarted. */
 void task_interrupt(struct task *task);
 void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);
