@@ -65,7 +65,7 @@ vm-bench: ## measure what the kernel module's virtual time costs, in virtual mac
 	@scripts/system-packages.sh vm
 	@TESTS=bench-all scripts/vm/test.sh
 
-vm-check: ## check the kernel module's style, and compile it with every warning, for both kernels
+vm-check: ## check the module: style, every warning, and that it installs, also by dkms, for both kernels
 	@scripts/system-packages.sh vm
 	@scripts/vm/check.sh
 

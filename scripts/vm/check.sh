@@ -1,5 +1,6 @@
 #!/bin/bash
-# sparse, the compiler's warnings and checkpatch over the module, for each kernel: none may have anything to say.
+# sparse, the compiler's warnings and checkpatch over the module, for each kernel: none may have anything to say. Then
+# it is installed, by itself and by dkms.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -12,4 +13,5 @@ for kernel in ${KERNELS:-6.1 6.12}; do
     said=$(scripts/vm/module.sh "$cache/kernels/$kernel" "$cache/check/$kernel" check \
         CHECKPATCH="$cache/checkpatch/checkpatch.pl" 2>&1 | grep -v '/include/\|^Skipping BTF') || true
     [ -z "$said" ] || { echo "$said" >&2; exit 1; }
+    scripts/vm/dkms.sh "$cache/kernels/$kernel"
 done

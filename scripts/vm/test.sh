@@ -1,7 +1,7 @@
 #!/bin/bash
 # The module's tests in virtual machines: on each kernel, on one CPU and on two.
 # usage: scripts/vm/test.sh [full]
-# KERNELS="6.1 6.12" chooses the kernels; TESTS="..." the tests (see tests/vm/tests), on CPUS CPUs.
+# KERNELS="6.1 6.12" chooses the kernels; TESTS="..." the tests (see tests/vm/tests), on CPUS CPUs. ACCEL=kvm uses KVM.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -25,7 +25,7 @@ boot() { # KERNEL CPUS TEST...
     local kernel=$1 cpus=$2
     shift 2
     nice -n 10 python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
-        --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" "$@" | sed -u "s/^/$kernel, $cpus CPU: /"
+        --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" --accel "${ACCEL:-tcg}" "$@" | sed -u "s/^/$kernel, $cpus CPU: /"
 }
 
 run() { # KERNEL
