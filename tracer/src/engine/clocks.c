@@ -44,6 +44,17 @@ bool clock_offset(int64_t clock, int64_t *offset)
 	return false;
 }
 
+bool clock_waits(int64_t clock)
+{
+	switch ((int32_t)clock) {
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+	case CLOCK_REALTIME_COARSE:
+		return false;
+	}
+	return true;
+}
+
 /* Where computation takes no time, some calls cost a little: loops of them end. */
 static void charge_call(struct task *task, int64_t cost)
 {

@@ -16,5 +16,7 @@ struct task;
 int64_t read_clock(struct task *task);
 /* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
 bool clock_offset(int64_t clock, int64_t *offset);
+/* False for clocks that can only be read; the kernel says so to those who wait on them. */
+bool clock_waits(int64_t clock);
 
 #endif /* KRONOS_CLOCKS_H */

@@ -280,6 +280,8 @@ static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *re
 
 	if (!read_interval(task, regs->rdx, false, &time))
 		return true;
+	if (!clock_waits((int64_t)regs->rdi))
+		return true;
 	if (!clock_offset((int64_t)regs->rdi, &offset)) {
 		result = cputime_sleep(task, (int64_t)regs->rdi, time,
 				       (int)regs->rsi & TIMER_ABSTIME);

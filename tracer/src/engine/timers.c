@@ -379,6 +379,8 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	if (!timer)
 		return; /* the kernel says what is wrong with it */
 	result = itimerspec_read(task, regs->rdx, &value);
+	if (!result && (int)regs->rsi & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
+		result = -EINVAL;
 	if (!result)
 		result = timerfd_write(task, timer, regs->r10);
 	if (result) {

@@ -103,6 +103,8 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 	struct cpu_clock *cpu = NULL;
 	int64_t clock = 0;
 
+	if (!clock_waits((int64_t)regs->rdi))
+		return;
 	if (!clock_offset((int64_t)regs->rdi, &clock)) {
 		cpu = cputime_own_clock(task, (int64_t)regs->rdi);
 		if (!cpu)
@@ -114,6 +116,7 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 	}
 	if ((notify.sigev_notify != SIGEV_NONE &&
 	     notify.sigev_notify != SIGEV_SIGNAL &&
+	     notify.sigev_notify != SIGEV_THREAD &&
 	     notify.sigev_notify != SIGEV_THREAD_ID) ||
 	    (notify.sigev_notify != SIGEV_NONE &&
 	     (notify.sigev_signo < 1 || notify.sigev_signo > 64))) {
@@ -155,7 +158,7 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 
 	if (!timer)
 		return;
-	result = itimerspec_read(task, regs->rdx, &value);
+	result = regs->rdx ? itimerspec_read(task, regs->rdx, &value) : -EINVAL;
 	if (!result)
 		result = write_left(task, timer, regs->r10);
 	if (result) {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* Arguments of timers and sleeps that the kernel refuses, and odd ones that it takes. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define FAILS(call, error)                                                     \
+	do {                                                                   \
+		errno = 0;                                                     \
+		CHECK((call) == -1 && errno == (error));                       \
+	} while (0)
+
+static const struct timespec bad[] = { { -1, 0 }, { 0, -1 }, { 0, SEC } };
+
+static void sleeps(void)
+{
+	static const clockid_t unwaitable[] = {
+		CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE
+	};
+	struct timespec wait = at(MSEC);
+
+	for (int i = 0; i < 3; i++) {
+		FAILS(nanosleep(&bad[i], NULL), EINVAL);
+		CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &bad[i], NULL) == EINVAL);
+		CHECK(clock_nanosleep(unwaitable[i], 0, &wait, NULL) == EOPNOTSUPP);
+	}
+	FAILS(syscall(SYS_nanosleep, (void *)8, NULL), EFAULT);
+	CHECK(clock_nanosleep(100, 0, &wait, NULL) == EINVAL);
+}
+
+static void descriptors(void)
+{
+	struct itimerspec value = { .it_value = at(MSEC) };
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+
+	CHECK(fd >= 0);
+	FAILS(syscall(SYS_timerfd_settime, fd, -1, &value, NULL), EINVAL);
+	FAILS(syscall(SYS_timerfd_settime, fd, 0, (void *)8, NULL), EFAULT);
+	FAILS(syscall(SYS_timerfd_settime, 1000, 0, &value, NULL), EBADF);
+	for (int i = 0; i < 3; i++) {
+		value.it_value = bad[i];
+		FAILS(timerfd_settime(fd, 0, &value, NULL), EINVAL);
+	}
+	CHECK(!close(fd));
+}
+
+static void posix_timers(void)
+{
+	struct sigevent notify = { .sigev_notify = SIGEV_THREAD, .sigev_signo = SIGUSR1 };
+	struct itimerspec value = { .it_value = at(MSEC) };
+	int id;
+
+	/* To the kernel SIGEV_THREAD is a signal: the thread is the library's work. */
+	CHECK(!syscall(SYS_timer_create, CLOCK_MONOTONIC, &notify, &id));
+	FAILS(syscall(SYS_timer_settime, id, 0, NULL, NULL), EINVAL);
+	FAILS(syscall(SYS_timer_settime, id, 0, (void *)8, NULL), EFAULT);
+	for (int i = 0; i < 3; i++) {
+		value.it_value = bad[i];
+		FAILS(syscall(SYS_timer_settime, id, 0, &value, NULL), EINVAL);
+	}
+	CHECK(!syscall(SYS_timer_delete, id));
+	FAILS(syscall(SYS_timer_delete, id), EINVAL);
+	FAILS(syscall(SYS_timer_create, CLOCK_MONOTONIC_RAW, &notify, &id), EOPNOTSUPP);
+	FAILS(syscall(SYS_timer_create, 100, &notify, &id), EINVAL);
+	notify.sigev_signo = 100;
+	FAILS(syscall(SYS_timer_create, CLOCK_MONOTONIC, &notify, &id), EINVAL);
+}
+
+int main(int argc, char **argv)
+{
+	check_arguments(argc, argv);
+	sleeps();
+	descriptors();
+	posix_timers();
+	return success();
+}
