@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mininet_kronos.errors import EngineError
-from mininet_kronos.experiment import Experiment
+from mininet_kronos.experiment import Experiment, native_path
 from tests.dilated import run_until_end
 
 SOURCE = Path(__file__).parent / "counted.c"
@@ -54,6 +54,16 @@ def test_a_shell_is_counted(tmp_path, monkeypatch):
     first, second = (run(command, tmp_path) for _ in range(2))
     assert first == second
     assert first[0] == "3\n"
+
+
+def test_a_tracer_counts(monkeypatch, tmp_path):
+    monkeypatch.setenv("KRONOS_COUNTER", "step")
+    with Experiment(expected_tracers=1) as experiment:
+        options = ["--socket", experiment.socket, "-r", "1", "-n", "instructions"]
+        tracer = subprocess.Popen([native_path("tracer"), *options, "-c", "exit 3"])
+        experiment.synchronize_and_freeze()
+        experiment.progress(1_000_000, 1000)
+        assert tracer.wait(5) == 3
 
 
 def test_what_cannot_be_counted_is_refused(monkeypatch):

@@ -108,7 +108,7 @@ struct kronos_register {
 	int32_t tracer_id;	    /* 0: the next free one */
 	uint32_t standalone;	    /* counts as one of the expected tracers */
 	uint32_t waits;		    /* no tracer: waits for the end of the experiment */
-	uint32_t reserved;
+	uint32_t counter;	    /* enum kronos_counter, of a host of its own */
 	double cpu_speed;
 };
 

@@ -43,7 +43,8 @@ struct options {
 };
 
 static const char usage[] =
-	"usage: tracer -c COMMAND | -f FILE  [-r SPEED] [-i ID] [-t TIMELINE] [-s PATH]\n"
+	"usage: tracer -c COMMAND | -f FILE  [-r SPEED] [-n COUNTER] [-i ID]\n"
+	"                                  [-t TIMELINE] [-s PATH]\n"
 	"       tracer --host NAME [--socket PATH] -- COMMAND [ARG...]\n"
 	"\n"
 	"Launches commands as dilated processes of a running experiment.\n"
@@ -52,6 +53,8 @@ static const char usage[] =
 	"  -f, --file FILE        a file with one shell command a line\n"
 	"  -r, --speed SPEED      relative CPU speed: work per ns of virtual time\n"
 	"                         (default: 1)\n"
+	"  -n, --counter COUNTER  what work is: cputime, instructions, free or auto\n"
+	"                         (default: auto)\n"
 	"  -i, --id ID            id of this tracer, from 1 (default: the next free)\n"
 	"  -t, --timeline NUMBER  timeline of a co-simulation, from 0 (default: 0)\n"
 	"  -H, --host NAME        become a process of this host of the network\n"
@@ -81,6 +84,21 @@ static double parse_speed(const char *text)
 	return speed;
 }
 
+static uint32_t parse_counter(const char *text)
+{
+	static const char *const names[] = {
+		[KRONOS_COUNTER_AUTO] = "auto",
+		[KRONOS_COUNTER_INSTRUCTIONS] = "instructions",
+		[KRONOS_COUNTER_CPUTIME] = "cputime",
+		[KRONOS_COUNTER_FREE] = "free",
+	};
+
+	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(text, names[i]))
+			return i;
+	bad_usage("the counter must be cputime, instructions, free or auto");
+}
+
 static int parse_number(const char *text, int least, const char *wrong)
 {
 	char *end;
@@ -97,6 +115,7 @@ static void parse(int argc, char **argv, struct options *options)
 		{ "command", required_argument, NULL, 'c' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "speed", required_argument, NULL, 'r' },
+		{ "counter", required_argument, NULL, 'n' },
 		{ "id", required_argument, NULL, 'i' },
 		{ "timeline", required_argument, NULL, 't' },
 		{ "host", required_argument, NULL, 'H' },
@@ -109,7 +128,7 @@ static void parse(int argc, char **argv, struct options *options)
 	int option;
 
 	options->join.cpu_speed = 1.0;
-	while ((option = getopt_long(argc, argv, "+c:f:r:i:t:H:s:hV", longs, NULL)) !=
+	while ((option = getopt_long(argc, argv, "+c:f:r:n:i:t:H:s:hV", longs, NULL)) !=
 	       -1)
 		switch (option) {
 		case 'c':
@@ -120,6 +139,9 @@ static void parse(int argc, char **argv, struct options *options)
 			break;
 		case 'r':
 			options->join.cpu_speed = parse_speed(optarg);
+			break;
+		case 'n':
+			options->join.counter = parse_counter(optarg);
 			break;
 		case 'i':
 			options->join.tracer_id = parse_number(optarg, 1, "a tracer's id is a number from 1");

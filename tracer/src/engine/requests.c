@@ -32,19 +32,31 @@
 /* The freeze waits so long for tracers before a line says so. */
 #define PATIENCE (5 * NSEC_PER_SEC)
 
+static bool cannot_count(const char *host, uint32_t counter, char *text, size_t size)
+{
+	if (counter != KRONOS_COUNTER_INSTRUCTIONS || counter_works())
+		return false;
+	snprintf(text, size,
+		 "%s: no working instruction counter on this machine (%s); "
+		 "fix: counter='cputime' or 'free'",
+		 host, counter_name());
+	return true;
+}
+
 /* ---- tracers ----------------------------------------------------------- */
 
 static struct kronos_register_reply join_reply; /* with the filter in it */
 
 /* A tracer's own host, which the other workers are to know of. */
-static int add_tracer_host(const char *name, double cpu_speed)
+static int add_tracer_host(const struct kronos_register *join)
 {
 	struct kronos_request request = { .op = KRONOS_OP_ADD_TRACER };
 	struct kronos_reply reply = { 0 };
 	static const int no_fds[2] = { -1, -1 };
 
-	request.host.cpu_speed = cpu_speed;
-	memcpy(request.host.name, name, sizeof(request.host.name));
+	request.host.cpu_speed = join->cpu_speed;
+	request.host.counter = join->counter;
+	memcpy(request.host.name, join->host, sizeof(request.host.name));
 	if (workers_concern(request.op)) {
 		if (engine.progressing) /* they do not listen now */
 			return -EBUSY;
@@ -69,7 +81,9 @@ static const char *join_standalone(struct kronos_register *join)
 			 join->tracer_id);
 		return why;
 	}
-	if (add_tracer_host(join->host, join->cpu_speed))
+	if (cannot_count(join->host, join->counter, why, sizeof(why)))
+		return why;
+	if (add_tracer_host(join))
 		return "rounds are being run; fix: start tracers before or between";
 	engine.tracers_joined++;
 	return NULL;
@@ -130,7 +144,7 @@ static void on_tracer(int fd)
 	if (join.standalone)
 		wrong = join_standalone(&join);
 	host = host_find(join.host);
-	if (!host) {
+	if (!host && !wrong) {
 		snprintf(text, sizeof(text), "unknown host %s", join.host);
 		wrong = text;
 	}
@@ -183,13 +197,8 @@ static int add_host(const struct kronos_host_config *config, char *text, size_t 
 			 KRONOS_CORES_MAX);
 		return -EINVAL;
 	}
-	if (config->counter == KRONOS_COUNTER_INSTRUCTIONS && !counter_works()) {
-		snprintf(text, size,
-			 "%s: no working instruction counter on this machine (%s); "
-			 "fix: counter='cputime' or 'free'",
-			 config->name, counter_name());
+	if (cannot_count(config->name, config->counter, text, size))
 		return -EOPNOTSUPP;
-	}
 	return (int)host_add(config)->id;
 }
 

@@ -149,7 +149,10 @@ static int64_t add_host(const struct kronos_host_config *config,
 /* Gives a standalone tracer its id and its host. */
 static int64_t join_standalone(struct kronos_register *join, struct kronos_reply *reply)
 {
-	struct kronos_host_config config = { .cpu_speed = join->cpu_speed };
+	struct kronos_host_config config = {
+		.cpu_speed = join->cpu_speed,
+		.counter = join->counter,
+	};
 	int64_t result;
 
 	if (join->tracer_id <= 0)
