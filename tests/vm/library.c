@@ -67,6 +67,16 @@ static int64_t time_to_end(pid_t pid)
 	return kronos_now(k) - before;
 }
 
+/* Frozen, the machine's clock stands and real time passes. */
+static void real_time(void)
+{
+	int64_t start = TRY(kronos_real_time(k)), stands = now();
+
+	CHECK(kronos_real_wait(k, -1, 10 * MSEC) == 0);
+	CHECK(kronos_real_time(k) - start >= 10 * MSEC);
+	CHECK(now() == stands);
+}
+
 int main(void)
 {
 	struct kronos_config config = {
@@ -98,6 +108,7 @@ int main(void)
 	alone = start(standalone);
 	CHECK(TRY(kronos_freeze(k, -1)) == 1);
 	CHECK(kronos_now(k) == 0);
+	real_time();
 	CHECK(time_to_end(alone) >= 300 * MSEC);
 
 	CHECK(time_to_end(start_on("h1", "sleep 1")) - SEC < 50 * MSEC);
