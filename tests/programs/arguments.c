@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Arguments of timers and sleeps that the kernel refuses, and odd ones that it takes. */
 #define _GNU_SOURCE
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -30,6 +31,18 @@ static void sleeps(void)
 	}
 	FAILS(syscall(SYS_nanosleep, (void *)8, NULL), EFAULT);
 	CHECK(clock_nanosleep(100, 0, &wait, NULL) == EINVAL);
+}
+
+static void futexes(void)
+{
+	uint32_t word = 0;
+	struct futex_waitv wait = {
+		.uaddr = (uintptr_t)&word, .flags = FUTEX_32 | FUTEX_PRIVATE_FLAG
+	};
+	struct timespec until = at(now() + MSEC);
+
+	FAILS(syscall(SYS_futex_waitv, &wait, 1, 0, &until, CLOCK_TAI), EINVAL);
+	FAILS(syscall(SYS_futex_waitv, &wait, 1, 0, &until, CLOCK_MONOTONIC), ETIMEDOUT);
 }
 
 static void descriptors(void)
@@ -74,6 +87,7 @@ int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	sleeps();
+	futexes();
 	descriptors();
 	posix_timers();
 	return success();

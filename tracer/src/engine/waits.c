@@ -64,7 +64,7 @@ static int64_t wait_deadline(struct task *task, const struct timed_call *call,
 {
 	uint64_t argument = *arg_register(regs, call->arg);
 	int64_t now = host_now(task->host), interval, offset = 0;
-	int operation;
+	int operation, clock;
 
 	if (call->form == FORM_MSEC)
 		return (int32_t)argument > 0 ?
@@ -89,8 +89,9 @@ static int64_t wait_deadline(struct task *task, const struct timed_call *call,
 			offset = engine.realtime;
 		break;
 	case FORM_CLOCK_ARG:
-		if (!clock_offset((int64_t)*arg_register(regs, call->arg + 1),
-				  &offset))
+		clock = (int32_t)*arg_register(regs, call->arg + 1);
+		if ((clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
+		    !clock_offset(clock, &offset))
 			return HEAP_NEVER;
 		break;
 	default:
