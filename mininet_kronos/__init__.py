@@ -8,9 +8,8 @@ Importing needs neither root nor Mininet; what is built on Mininet is loaded whe
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import Any
-
-__version__ = "0.1.0.dev0"
 
 _HOMES = {
     "Experiment": "experiment",
@@ -36,6 +35,8 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -44,6 +45,13 @@ def __getattr__(name: str) -> Any:
         explain_missing(problem)
         raise
     return getattr(module, name)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("mininet_kronos")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"  # such as with mn --custom, which loads this directory as it is
 
 
 def __dir__() -> list[str]:
