@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/if_packet.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
 
@@ -161,6 +162,11 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		break;
 	case PRCTL:
 		EMIT_ANY(e, 0, PR_SET_SECCOMP);
+		break;
+	case NEWUSER:
+		LOAD_LOW(e, 0);
+		JUMP(e, BPF_JSET, CLONE_NEWUSER, 1, 0);
+		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
 	case IOCTL:
 		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,

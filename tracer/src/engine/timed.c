@@ -29,6 +29,7 @@
 #include "task.h"
 #include "tcp_timers.h"
 #include "timed.h"
+#include "uptime.h"
 
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
 {
@@ -237,6 +238,8 @@ const struct timed_call timed_calls[] = {
 	CALL(connect, ALWAYS, .enter = enter_connect),
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
 	CALL(prctl, PRCTL, .emulate = enter_own_filter),
+	CALL(clone, NEWUSER, .emulate = uptime_reveal),
+	CALL(unshare, NEWUSER, .emulate = uptime_reveal),
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */

@@ -25,6 +25,7 @@ enum condition {
 	SOCKOPT,   /* timeouts of sockets, time stamps, rings of packets */
 	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
 	PRCTL,	   /* the one that sets a seccomp filter */
+	NEWUSER,   /* makes a user namespace: argument 0 has the flags of clone() */
 	IOCTL,	   /* asks for a packet's time of arrival, or unlocks a terminal */
 	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */

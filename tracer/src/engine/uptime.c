@@ -9,14 +9,17 @@
  * their tracers joined the same namespace.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -141,6 +144,28 @@ void uptime_forget(struct process *process)
 	munmap(file->text, TEXT_SIZE);
 	close(file->fd);
 	free(file);
+}
+
+void uptime_reveal(struct task *task, struct user_regs_struct *regs)
+{
+	char path[48];
+	pid_t child;
+	int ns;
+
+	(void)regs;
+	if (!task->process->uptime)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", task->tid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return;
+	/* Only a process with one thread may change its mount namespace. */
+	child = fork();
+	if (!child)
+		_exit(setns(ns, CLONE_NEWNS) || umount2("/proc/uptime", MNT_DETACH));
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	close(ns);
 }
 
 static void file_write(struct uptime_file *file, int64_t up, int64_t idle)

@@ -9,6 +9,8 @@
 
 struct host;
 struct process;
+struct task;
+struct user_regs_struct;
 
 /* What the tracer is to do. */
 enum kronos_uptime uptime_wanted(const struct host *host, pid_t pid);
@@ -17,6 +19,11 @@ void uptime_join(struct process *process);
 /* The child sees the same file. */
 void uptime_share(struct process *child, const struct process *parent);
 void uptime_forget(struct process *process);
+/*
+ * The task is about to make a user namespace, in which it may mount a procfs
+ * only if it sees the whole of this one: from now on with the real file.
+ */
+void uptime_reveal(struct task *task, struct user_regs_struct *regs);
 /* A task of the host is about to run: what it can read there is the host's clock. */
 void uptime_update(struct host *host);
 
