@@ -27,6 +27,7 @@ MODULES = [
     "test_fork1",
     "test_wait3",
     "test_wait4",
+    "test_posix",
     "test_eintr",
     "test_faulthandler",
     "test_multiprocessing_fork",

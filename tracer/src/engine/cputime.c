@@ -20,6 +20,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "pids.h"
 #include "task.h"
 #include "timed.h"
 
@@ -34,6 +35,7 @@
 struct ended_child {
 	STAILQ_ENTRY(ended_child) entry;
 	pid_t pid;
+	pid_t seen_pid; /* as its parent knows it */
 	int64_t cpu;
 };
 
@@ -100,8 +102,8 @@ struct cpu_clock *cputime_clock(struct task *task, int64_t clock)
 		return &task->cpu;
 	if (id >= 0 || (id & CPUCLOCK_WHICH) == CPUCLOCK_WHICH)
 		return NULL;
-	other = CPUCLOCK_PID(id) ? task_find(CPUCLOCK_PID(id)) : task;
-	if (!other || !other->process)
+	other = pids_task(task, CPUCLOCK_PID(id));
+	if (!other)
 		return NULL;
 	if (id & CPUCLOCK_PERTHREAD)
 		return other->process == task->process ? &other->cpu : NULL;
@@ -156,7 +158,7 @@ static struct ended_child *ended_find(const struct process *process, pid_t pid)
 	struct ended_child *child;
 
 	STAILQ_FOREACH(child, &process->ended, entry)
-		if (child->pid == pid)
+		if (child->seen_pid == pid)
 			return child;
 	return NULL;
 }
@@ -193,6 +195,7 @@ void cputime_inherit(struct process *process)
 		return;
 	child = xcalloc(sizeof(*child));
 	child->pid = process->pid;
+	child->seen_pid = process->seen_pid;
 	child->cpu = process->cpu.ns + process->children_cpu;
 	parent->children_cpu += child->cpu;
 	ended_prune(parent);
@@ -236,10 +239,10 @@ void leave_getrusage(struct task *task, struct user_regs_struct *regs)
 static void write_child_usage(struct task *task, uint64_t address, pid_t pid)
 {
 	struct ended_child *child = ended_find(task->process, pid);
-	const struct process *process = child ? NULL : process_find(pid);
-	int64_t ns = child   ? child->cpu :
-		     process ? process->cpu.ns + process->children_cpu :
-			       0;
+	const struct task *leader = child ? NULL : pids_task(task, pid);
+	int64_t ns = child  ? child->cpu :
+		     leader ? leader->process->cpu.ns + leader->process->children_cpu :
+			      0;
 
 	write_usage(task, address, ns);
 }

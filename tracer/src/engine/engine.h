@@ -27,7 +27,9 @@
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
  *   counter.c  slices of exactly so many instructions; counter_perf.c
- *   uptime.h   /proc/uptime
+ *   uptime.c   /proc/uptime
+ *   pids.c     ids in other pid namespaces
+ *   scheduling.c what programs ask the scheduler for; affinity.c
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers
  *   waits.c    waits with a deadline, and what interrupts them
@@ -38,7 +40,7 @@
  *   stamps.c   stamps of packets; rings.c those in packet sockets' rings
  *   tsc.c      programs that read the time stamp counter
  *   cputime.c  CPU time, which follows the hosts' clocks
- *   timers.c   interval timers and timerfds; timers_posix.c timer_create
+ *   timers.c   interval timers; timers_posix.c timer_create; timerfds.c
  *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
  *   pty.c      pseudo-terminals, which the kernel serves in real time

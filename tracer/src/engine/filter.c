@@ -172,9 +172,6 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,
 			 SIOCGSTAMPNS_NEW, TIOCSPTLCK);
 		break;
-	case PRETEND:
-		RETURN(e, SECCOMP_RET_ERRNO);
-		break;
 	case MISSING:
 		RETURN(e, SECCOMP_RET_ERRNO | ENOSYS);
 		break;
@@ -183,8 +180,7 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 
 static bool answers_itself(enum condition condition)
 {
-	return condition == PRETEND || condition == REFUSED || condition == CLOCKSET ||
-	       condition == MISSING;
+	return condition == REFUSED || condition == CLOCKSET || condition == MISSING;
 }
 
 size_t timed_filter(struct sock_filter *filter, size_t max)

@@ -32,9 +32,12 @@
 #include "inject.h"
 #include "latch.h"
 #include "park.h"
+#include "pids.h"
+#include "scheduling.h"
 #include "stamps.h"
 #include "task.h"
 #include "tcp_timers.h"
+#include "timers.h"
 #include "tsc.h"
 #include "uptime.h"
 
@@ -84,7 +87,7 @@ static struct process *process_get(pid_t pid, struct host *host)
 	if (!process) {
 		process = xcalloc(sizeof(*process));
 		STAILQ_INIT(&process->ended);
-		process->pid = pid;
+		process->pid = process->seen_pid = pid;
 		process->host = host;
 		HASH_ADD_INT(processes, pid, process);
 	}
@@ -143,6 +146,7 @@ static void task_gone(struct task *task)
 		timer_cancel(&task->sleep, host);
 		timers_posix_thread_gone(task);
 		cputime_forget(&task->cpu);
+		sched_forget(task);
 		if (task->state == TASK_READY)
 			TAILQ_REMOVE(&host->ready, task, ready_entry);
 		LIST_REMOVE(task, host_entry);
@@ -194,6 +198,7 @@ int task_seize(pid_t pid, struct host *host)
 	task->state = TASK_JOINING;
 	engine.joining++;
 	limit_cpu(pid);
+	pids_join(task->process);
 	tcp_watch(host, pid);
 	return 0;
 }
@@ -266,6 +271,7 @@ static void stop_signal(struct task *task, int signal)
 	}
 	if (signal == SIGSEGV && tsc_emulate(task))
 		return;
+	timers_signalled(task, signal);
 	wait_signalled(task, signal);
 	task->signal = signal;
 }
@@ -312,38 +318,40 @@ static void stop_syscall(struct task *task, bool interrupted)
 	}
 }
 
-static bool clone_makes_thread(const struct task *parent)
+static uint64_t clone_flags(const struct task *parent)
 {
 	struct user_regs_struct regs;
 	uint64_t flags = 0;
 
 	if (!task_get_regs(parent, &regs))
-		return true;
+		return 0;
 	if (regs.orig_rax == SYS_clone)
 		flags = regs.rdi;
 	else if (regs.orig_rax == SYS_clone3)
 		task_read(parent, regs.rdi, &flags, sizeof(flags));
-	return flags & CLONE_THREAD;
+	return flags;
 }
 
 static void stop_fork(struct task *parent, int event)
 {
 	struct task *child;
+	uint64_t flags = clone_flags(parent);
+	bool thread = flags & CLONE_THREAD;
 	unsigned long tid;
-	bool thread;
 
 	if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
 		return;
 	parent->vforking = event == PTRACE_EVENT_VFORK;
-	thread = event == PTRACE_EVENT_CLONE && clone_makes_thread(parent);
 	child = task_find((pid_t)tid);
 	if (!child)
 		child = task_new((pid_t)tid);
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
+	sched_inherit(child, parent);
 	if (!thread) {
 		inject_share(child->process, parent->process);
 		uptime_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
+		pids_fork(child->process, parent->process, flags);
 		child->process->filtered = parent->process->filtered;
 		child->process->stamped = parent->process->stamped;
 		child->process->tsc_trapped = parent->process->tsc_trapped;
@@ -369,6 +377,7 @@ static void stop_exec(struct task *task, pid_t pid)
 		if (other) {
 			task->exit = other->exit;
 			task->cpu.ns = other->cpu.ns;
+			sched_take(task, other);
 		}
 	}
 	for (other = LIST_FIRST(&task->host->tasks); other; other = next) {

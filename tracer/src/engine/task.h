@@ -64,6 +64,9 @@ struct process {
 	struct cpu_clock cpu;
 	int64_t children_cpu; /* of those that have ended, with theirs */
 	pid_t parent;
+	pid_t seen_pid;	    /* its pid in its parent's namespace */
+	unsigned int level; /* of its pid namespace, below the engine's */
+	bool level_changes; /* its children may be in another one */
 	STAILQ_HEAD(, ended_child) ended;
 	unsigned int ended_count;
 	LIST_HEAD(, packet_ring) rings;
@@ -101,6 +104,7 @@ struct task {
 	void (*leave)(struct task *task, struct user_regs_struct *regs);
 	struct wait wait;
 	struct cpu_clock cpu;
+	struct scheduling *scheduling; /* NULL: never changed */
 	struct timer sleep; /* on a CPU clock: ends the wait */
 	TAILQ_ENTRY(task) ready_entry;
 	LIST_ENTRY(task) host_entry;

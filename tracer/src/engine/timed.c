@@ -7,6 +7,7 @@
  * sees to its end. Sleeps become pause(), others are restarted as they were.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +26,13 @@
 #include "inject.h"
 #include "latch.h"
 #include "park.h"
+#include "pids.h"
 #include "pty.h"
+#include "scheduling.h"
 #include "task.h"
 #include "tcp_timers.h"
 #include "timed.h"
+#include "timers.h"
 #include "uptime.h"
 
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
@@ -114,6 +118,7 @@ static bool begin_sleep(struct task *task, const struct timed_call *call,
 }
 
 static bool enter_recvmmsg(struct task *task, struct user_regs_struct *regs);
+static bool enter_rt_sigtimedwait(struct task *task, struct user_regs_struct *regs);
 static bool enter_nanosleep(struct task *task, struct user_regs_struct *regs);
 static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *regs);
 
@@ -180,6 +185,13 @@ static void finish_recvmmsg(struct task *task, const struct user_regs_struct *ar
 	task_write(task, args->r8, &ts, sizeof(ts));
 }
 
+static void emulate_unshare(struct task *task, struct user_regs_struct *regs)
+{
+	pids_unshare(task, regs);
+	if (regs->rdi & CLONE_NEWUSER)
+		uptime_reveal(task, regs);
+}
+
 /* ---- the table --------------------------------------------------------- */
 
 #define CALL(n, c, ...) { .name = #n, .nr = SYS_##n, .condition = c, __VA_ARGS__ }
@@ -199,7 +211,8 @@ const struct timed_call timed_calls[] = {
 	WAIT(pselect6, NONNULL, 4, FORM_TIMESPEC, 0, .finish = finish_poll),
 	WAIT(ppoll, NONNULL, 2, FORM_TIMESPEC, 0, .finish = finish_poll),
 	WAIT(epoll_pwait2, NONNULL, 3, FORM_TIMESPEC, 0),
-	WAIT(rt_sigtimedwait, NONNULL, 2, FORM_TIMESPEC, -EAGAIN),
+	WAIT(rt_sigtimedwait, ALWAYS, 2, FORM_TIMESPEC, -EAGAIN,
+	     .enter = enter_rt_sigtimedwait),
 	WAIT(semtimedop, NONNULL, 3, FORM_TIMESPEC, -EAGAIN),
 	WAIT(io_getevents, NONNULL, 4, FORM_TIMESPEC, 0),
 	WAIT(io_pgetevents, NONNULL, 4, FORM_TIMESPEC, 0),
@@ -239,7 +252,6 @@ const struct timed_call timed_calls[] = {
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
 	CALL(prctl, PRCTL, .emulate = enter_own_filter),
 	CALL(clone, NEWUSER, .emulate = uptime_reveal),
-	CALL(unshare, NEWUSER, .emulate = uptime_reveal),
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */
@@ -251,10 +263,17 @@ const struct timed_call timed_calls[] = {
 	CALL(rt_tgsigqueueinfo, ALWAYS, .emulate = emulate_signal),
 	CALL(pidfd_send_signal, ALWAYS, .emulate = emulate_signal),
 	/* Scheduling of dilated tasks is the engine's. */
-	CALL(sched_setaffinity, PRETEND),
-	CALL(sched_setscheduler, PRETEND),
-	CALL(sched_setparam, PRETEND),
-	CALL(sched_setattr, PRETEND),
+	CALL(sched_setaffinity, ALWAYS, .emulate = sched_setaffinity_call),
+	CALL(sched_getaffinity, ALWAYS, .emulate = sched_getaffinity_call),
+	CALL(sched_setscheduler, ALWAYS, .emulate = sched_setscheduler_call),
+	CALL(sched_getscheduler, ALWAYS, .emulate = sched_getscheduler_call),
+	CALL(sched_setparam, ALWAYS, .emulate = sched_setparam_call),
+	CALL(sched_getparam, ALWAYS, .emulate = sched_getparam_call),
+	CALL(sched_setattr, ALWAYS, .emulate = sched_setattr_call),
+	CALL(sched_getattr, ALWAYS, .emulate = sched_getattr_call),
+	CALL(sched_rr_get_interval, ALWAYS, .emulate = sched_rr_get_interval_call),
+	CALL(unshare, ALWAYS, .emulate = emulate_unshare),
+	CALL(setns, ALWAYS, .emulate = pids_unshare),
 };
 const size_t timed_call_count = sizeof(timed_calls) / sizeof(timed_calls[0]);
 
@@ -318,6 +337,15 @@ static bool enter_recvmmsg(struct task *task, struct user_regs_struct *regs)
 	task_set_regs(task, regs);
 	task->exit = EXIT_TIMED;
 	return true;
+}
+
+static bool enter_rt_sigtimedwait(struct task *task, struct user_regs_struct *regs)
+{
+	bool goes_on = enter_wait(task, call_by_number(SYS_rt_sigtimedwait), regs);
+
+	if (regs->rsi)
+		stop_at_exit(task, timers_leave_sigwait);
+	return goes_on;
 }
 
 /* ---- at the entry ------------------------------------------------------ */

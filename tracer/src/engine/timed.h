@@ -30,7 +30,6 @@ enum condition {
 	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
 	REFUSED,   /* never: not permitted */
-	PRETEND,   /* never: the call returns 0 and does nothing */
 	MISSING,   /* never: the kernel has no such call */
 };
 

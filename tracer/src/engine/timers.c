@@ -1,47 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * Timers that programs set: interval timers and timerfds. The kernel's own are
- * never armed; at the virtual time, or when the CPU time has been used, the
- * engine sends the signal, or gives the descriptor its ticks.
+ * Interval timers. The kernel's own are never armed; at the virtual time, or
+ * when the CPU time has been used, the engine sends the signal.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/queue.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/timerfd.h>
-#include <sys/types.h>
-#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/kcmp.h>
-
 #include "calls.h"
 #include "clocks.h"
+#include "cputime.h"
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
 #include "task.h"
 #include "timers.h"
-
-#ifndef TFD_IOC_SET_TICKS
-#define TFD_IOC_SET_TICKS _IOW('T', 0, uint64_t)
-#endif
-
-struct timerfd {
-	struct timer timer;
-	LIST_ENTRY(timerfd) entry;
-	struct process *process;
-	int fd;	   /* in the process */
-	int own;   /* the engine's duplicate */
-	int64_t interval;
-};
 
 /* ---- what timers share ------------------------------------------------- */
 
@@ -136,9 +112,11 @@ static void itimer_expired(struct event *event, struct host *host, int which,
 	struct itimer *itimer = container_of(event, struct itimer, timer.event);
 	struct process *process =
 		container_of(itimer - which, struct process, itimers[0]);
+	siginfo_t info = { .si_signo = signal, .si_code = SI_TIMER };
 
 	timer_repeat(&itimer->timer, host, itimer->interval);
-	kill(process->pid, signal);
+	info.si_timerid = TIMERID_KERNEL;
+	syscall(SYS_rt_sigqueueinfo, process->pid, signal, &info);
 	task_drain();
 }
 
@@ -252,169 +230,12 @@ void timers_alarm(struct task *task, struct user_regs_struct *regs)
 	call_skip(task, regs, seconds);
 }
 
-/* ---- timerfd ----------------------------------------------------------- */
-
-/* A line of /proc/.../fdinfo, as "clockid:" or "ticks:"; -1 if it is not there. */
-static int64_t fdinfo(pid_t pid, int fd, const char *key)
-{
-	char path[64], line[128];
-	int64_t value = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
-	file = fopen(path, "re");
-	if (!file)
-		return -1;
-	while (value < 0 && fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			value = strtoll(line + strlen(key), NULL, 0);
-	fclose(file);
-	return value;
-}
-
-static struct timerfd *timerfd_get(struct process *process, int fd)
-{
-	struct timerfd *timer;
-
-	LIST_FOREACH(timer, &process->timerfds, entry)
-		if (timer->fd == fd)
-			return timer;
-	return NULL;
-}
-
-static bool timerfd_is_open(const struct timerfd *timer)
-{
-	return syscall(SYS_kcmp, timer->process->pid, getpid(), KCMP_FILE,
-		       timer->fd, timer->own) == 0;
-}
-
-static void timerfd_free(struct timerfd *timer)
-{
-	timer_cancel(&timer->timer, timer->process->host);
-	LIST_REMOVE(timer, entry);
-	close(timer->own);
-	free(timer);
-}
-
-static void timerfd_fire(struct event *event, struct host *host)
-{
-	struct timerfd *timer = container_of(event, struct timerfd, timer.event);
-	int64_t unread;
-	uint64_t ticks;
-
-	if (!timerfd_is_open(timer)) {
-		timerfd_free(timer);
-		return;
-	}
-	timer_repeat(&timer->timer, host, timer->interval);
-	unread = fdinfo(getpid(), timer->own, "ticks:");
-	ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
-	if (ioctl(timer->own, TFD_IOC_SET_TICKS, &ticks)) {
-		/* A kernel without it: the shortest real timer gives one tick. */
-		const struct itimerspec soon = { .it_value.tv_nsec = 1 };
-
-		timerfd_settime(timer->own, 0, &soon, NULL);
-	}
-	task_drain();
-}
-
-static struct timerfd *timerfd_open(struct process *process, int fd)
-{
-	struct timerfd *timer = timerfd_get(process, fd);
-	int pidfd;
-
-	if (timer && timerfd_is_open(timer))
-		return timer;
-	if (timer)
-		timerfd_free(timer);
-	if (fdinfo(process->pid, fd, "clockid:") < 0)
-		return NULL;
-	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-	if (pidfd < 0)
-		return NULL;
-	timer = xcalloc(sizeof(*timer));
-	timer->own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	close(pidfd);
-	if (timer->own < 0) {
-		free(timer);
-		return NULL;
-	}
-	timer->fd = fd;
-	timer->process = process;
-	timer->timer.event.fire = timerfd_fire;
-	LIST_INSERT_HEAD(&process->timerfds, timer, entry);
-	return timer;
-}
-
-static int timerfd_write(struct task *task, const struct timerfd *timer,
-			 uint64_t address)
-{
-	struct itimerspec value = { 0 };
-
-	if (!address)
-		return 0;
-	if (timer) {
-		value.it_interval = ns_to_timespec(timer->interval);
-		value.it_value = ns_to_timespec(timer_left(&timer->timer, task->host));
-	}
-	return task_write(task, address, &value, sizeof(value));
-}
-
-static int64_t timerfd_clock_offset(const struct timerfd *timer)
-{
-	int64_t offset = 0;
-
-	clock_offset(fdinfo(getpid(), timer->own, "clockid:"), &offset);
-	return offset;
-}
-
-void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
-{
-	static const struct itimerspec disarmed;
-	struct itimerspec value;
-	struct timerfd *timer;
-	int result;
-
-	timer = timerfd_open(task->process, (int)regs->rdi);
-	if (!timer)
-		return; /* the kernel says what is wrong with it */
-	result = itimerspec_read(task, regs->rdx, &value);
-	if (!result && (int)regs->rsi & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
-		result = -EINVAL;
-	if (!result)
-		result = timerfd_write(task, timer, regs->r10);
-	if (result) {
-		call_skip(task, regs, result);
-		return;
-	}
-	/* Takes back ticks that were not read. */
-	timerfd_settime(timer->own, 0, &disarmed, NULL);
-	timer->interval = timespec_to_ns(&value.it_interval);
-	timer_set(&timer->timer, task->host, timespec_to_ns(&value.it_value),
-		  regs->rsi & TFD_TIMER_ABSTIME, timerfd_clock_offset(timer));
-	call_skip(task, regs, 0);
-}
-
-void timers_timerfd_gettime(struct task *task, struct user_regs_struct *regs)
-{
-	const struct timerfd *timer = timerfd_get(task->process, (int)regs->rdi);
-
-	if (timer && timerfd_is_open(timer))
-		call_skip(task, regs, timerfd_write(task, timer, regs->rsi));
-}
-
 /* ---- the end of a process ---------------------------------------------- */
 
 void timers_exec(struct process *process)
 {
-	struct timerfd *timer, *next;
-
 	timers_posix_forget(process);
-	for (timer = LIST_FIRST(&process->timerfds); timer; timer = next) {
-		next = LIST_NEXT(timer, entry);
-		if (!timerfd_is_open(timer))
-			timerfd_free(timer);
-	}
+	timerfds_exec(process);
 }
 
 void timers_forget(struct process *process)
@@ -422,6 +243,5 @@ void timers_forget(struct process *process)
 	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
 		timer_cancel(&process->itimers[which].timer, process->host);
 	timers_posix_forget(process);
-	while (!LIST_EMPTY(&process->timerfds))
-		timerfd_free(LIST_FIRST(&process->timerfds));
+	timerfds_forget(process);
 }

@@ -46,6 +46,12 @@ void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolu
 	       int64_t offset);
 void timer_cancel(struct timer *timer, struct host *host);
 
+/*
+ * In signals of interval timers: only the kernel may send them as they have to
+ * look, so they are made so when they are seen to be delivered.
+ */
+#define TIMERID_KERNEL (-1)
+
 void timers_setitimer(struct task *task, struct user_regs_struct *regs);
 void timers_getitimer(struct task *task, struct user_regs_struct *regs);
 void timers_alarm(struct task *task, struct user_regs_struct *regs);
@@ -57,10 +63,17 @@ void timers_posix_gettime(struct task *task, struct user_regs_struct *regs);
 void timers_posix_getoverrun(struct task *task, struct user_regs_struct *regs);
 void timers_posix_delete(struct task *task, struct user_regs_struct *regs);
 void timers_posix_forget(struct process *process);
+/* The task is about to get a signal. */
+void timers_signalled(struct task *task, int signal);
+/* At the exit of a call that has taken a signal. */
+void timers_leave_sigwait(struct task *task, struct user_regs_struct *regs);
 /* Timers on the CPU time of a thread that ends. */
 void timers_posix_thread_gone(struct task *task);
 void timers_forget(struct process *process);
 /* Across exec timers of signals go on; descriptors may have been closed. */
 void timers_exec(struct process *process);
+/* timerfds.c */
+void timerfds_exec(struct process *process);
+void timerfds_forget(struct process *process);
 
 #endif /* KRONOS_TIMERS_H */

@@ -6,13 +6,13 @@
  * Those on CPU clocks are for the process' own.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/types.h>
-#include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,8 +20,11 @@
 #include "clocks.h"
 #include "cputime.h"
 #include "engine.h"
+#include "host.h"
 #include "inject.h"
+#include "pids.h"
 #include "task.h"
+#include "timers.h"
 
 #define FIRST_ID 0x40000000
 
@@ -33,6 +36,10 @@ struct posix_timer {
 	int64_t clock;	  /* its clock's offset to CLOCK_MONOTONIC */
 	int64_t interval;
 	struct sigevent notify;
+	pid_t tid;	  /* of the thread that gets the signal; 0: any */
+	bool sent;	  /* a signal, which is not known to have been taken */
+	int overrun;	  /* expiries since */
+	int last_overrun; /* those before the last signal that was taken */
 };
 
 static struct posix_timer *timer_find(struct process *process, uint64_t id)
@@ -69,6 +76,30 @@ void timers_posix_thread_gone(struct task *task)
 		}
 }
 
+/* Whether its last signal waits to be taken. */
+static bool is_pending(const struct posix_timer *timer)
+{
+	unsigned long long bit = 1ULL << (timer->notify.sigev_signo - 1), set;
+	pid_t id = timer->tid ? timer->tid : timer->process->pid;
+	const char *key = timer->tid ? "SigPnd: %llx" : "ShdPnd: %llx";
+	char path[32], line[128];
+	bool pending = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", id);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, key, &set) == 1) {
+			pending = set & bit;
+			break;
+		}
+	fclose(file);
+	return pending;
+}
+
+/* A timer has one signal at a time, and counts what it could not send. */
 static void timer_fire(struct event *event, struct host *host)
 {
 	struct posix_timer *timer = container_of(event, struct posix_timer, timer.event);
@@ -79,15 +110,87 @@ static void timer_fire(struct event *event, struct host *host)
 		.si_code = SI_TIMER,
 	};
 
+	timer_repeat(&timer->timer, host, timer->interval);
+	if (timer->notify.sigev_notify == SIGEV_NONE)
+		return;
+	if (timer->sent && is_pending(timer)) {
+		if (timer->overrun < INT_MAX)
+			timer->overrun++;
+		return;
+	}
+	timer->sent = true;
+	timer->overrun = 0;
 	info.si_timerid = timer->id;
 	info.si_value = timer->notify.sigev_value;
-	timer_repeat(&timer->timer, host, timer->interval);
-	if (timer->notify.sigev_notify == SIGEV_THREAD_ID)
-		syscall(SYS_rt_tgsigqueueinfo, pid,
-			timer->notify._sigev_un._tid, signal, &info);
-	else if (timer->notify.sigev_notify != SIGEV_NONE)
+	if (timer->tid)
+		syscall(SYS_rt_tgsigqueueinfo, pid, timer->tid, signal, &info);
+	else
 		syscall(SYS_rt_sigqueueinfo, pid, signal, &info);
 	task_drain();
+}
+
+/* Makes the signal look as if the kernel had sent it; false: it does. */
+static bool complete(struct task *task, siginfo_t *info)
+{
+	struct posix_timer *timer;
+
+	if (info->si_code != SI_TIMER)
+		return false;
+	if (info->si_timerid == TIMERID_KERNEL) {
+		*info = (siginfo_t){ .si_signo = info->si_signo, .si_code = SI_KERNEL };
+		return true;
+	}
+	timer = timer_find(task->process, (uint64_t)info->si_timerid);
+	if (!timer)
+		return false;
+	timer->sent = false;
+	timer->last_overrun = info->si_overrun = timer->overrun;
+	return true;
+}
+
+void timers_signalled(struct task *task, int signal)
+{
+	siginfo_t info;
+
+	if (LIST_EMPTY(&task->process->posix_timers) && signal != SIGALRM &&
+	    signal != SIGVTALRM && signal != SIGPROF)
+		return;
+	if (!ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) && complete(task, &info))
+		ptrace(PTRACE_SETSIGINFO, task->tid, 0, &info);
+}
+
+void timers_leave_sigwait(struct task *task, struct user_regs_struct *regs)
+{
+	siginfo_t info;
+
+	if ((int64_t)regs->rax > 0 && !task_read(task, regs->rsi, &info, sizeof(info)) &&
+	    complete(task, &info))
+		task_write(task, regs->rsi, &info, sizeof(info));
+}
+
+/* As the kernel's good_sigevent(). */
+static bool valid_notify(struct task *task, const struct sigevent *notify, pid_t *tid)
+{
+	const struct task *target;
+
+	switch (notify->sigev_notify) {
+	case SIGEV_NONE:
+		return true;
+	case SIGEV_THREAD_ID:
+		target = notify->_sigev_un._tid > 0 ?
+				 pids_task(task, notify->_sigev_un._tid) :
+				 NULL;
+		if (!target || target->process != task->process)
+			return false;
+		*tid = target->tid;
+		break;
+	case SIGEV_SIGNAL:
+	case SIGEV_THREAD:
+		break;
+	default:
+		return false;
+	}
+	return notify->sigev_signo >= 1 && notify->sigev_signo <= 64;
 }
 
 void timers_posix_create(struct task *task, struct user_regs_struct *regs)
@@ -102,6 +205,7 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 	};
 	struct cpu_clock *cpu = NULL;
 	int64_t clock = 0;
+	pid_t tid = 0;
 
 	if (!clock_waits((int64_t)regs->rdi))
 		return;
@@ -114,12 +218,7 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, -EFAULT);
 		return;
 	}
-	if ((notify.sigev_notify != SIGEV_NONE &&
-	     notify.sigev_notify != SIGEV_SIGNAL &&
-	     notify.sigev_notify != SIGEV_THREAD &&
-	     notify.sigev_notify != SIGEV_THREAD_ID) ||
-	    (notify.sigev_notify != SIGEV_NONE &&
-	     (notify.sigev_signo < 1 || notify.sigev_signo > 64))) {
+	if (!valid_notify(task, &notify, &tid)) {
 		call_skip(task, regs, -EINVAL);
 		return;
 	}
@@ -133,6 +232,7 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 	timer->clock = clock;
 	timer->timer.cpu = cpu;
 	timer->notify = notify;
+	timer->tid = tid;
 	timer->timer.event.fire = timer_fire;
 	LIST_INSERT_HEAD(&process->posix_timers, timer, entry);
 	call_skip(task, regs, 0);
@@ -166,6 +266,7 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 		return;
 	}
 	timer->interval = timespec_to_ns(&value.it_interval);
+	timer->overrun = 0;
 	time = timespec_to_ns(&value.it_value);
 	timer_set(&timer->timer, task->host, time, regs->rsi & TIMER_ABSTIME,
 		  timer->clock);
@@ -181,11 +282,12 @@ void timers_posix_gettime(struct task *task, struct user_regs_struct *regs)
 						  -EFAULT);
 }
 
-/* Each expiry has been a signal of its own. */
 void timers_posix_getoverrun(struct task *task, struct user_regs_struct *regs)
 {
-	if (timer_find(task->process, regs->rdi))
-		call_skip(task, regs, 0);
+	const struct posix_timer *timer = timer_find(task->process, regs->rdi);
+
+	if (timer)
+		call_skip(task, regs, timer->last_overrun);
 }
 
 void timers_posix_delete(struct task *task, struct user_regs_struct *regs)

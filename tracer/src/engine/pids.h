@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Ids of processes and threads as programs in other pid namespaces see them. */
+#ifndef KRONOS_PIDS_H
+#define KRONOS_PIDS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process;
+struct task;
+struct user_regs_struct;
+
+/* A tracer's process, which may be in another namespace than the engine. */
+void pids_join(struct process *process);
+/* A process has made another one, with these flags of clone(). */
+void pids_fork(struct process *child, struct process *parent, uint64_t flags);
+/* The dilated task, if it is one, that `asker` knows by this id; 0: itself. */
+struct task *pids_task(struct task *asker, pid_t id);
+/* Its children may be in another namespace from now on. */
+void pids_unshare(struct task *task, struct user_regs_struct *regs);
+
+#endif /* KRONOS_PIDS_H */
