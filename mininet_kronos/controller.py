@@ -17,6 +17,7 @@ from mininet.node import Controller, RemoteController
 
 from mininet_kronos.errors import ControllerError, ParameterError
 from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
+from mininet_kronos.ryu_frameworks import choose_framework, installed, name_in
 from mininet_kronos.units import parse_count, parse_delay
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ class KronosRyu(KronosController):
     ) -> None:
         """Make the controller; it starts with the network.
 
-        args, apps: Ryu applications, as module names or files; the default is our learning switch
+        args, apps: Ryu applications, as module names or files; the default is our learning switch. os-ken
+            runs them instead of Ryu if one of them imports it, or if Ryu is not installed
         ryuArgs: more arguments of ryu-manager's, such as '--observe-links'
         other parameters: as for KronosController.
         """
@@ -207,8 +209,8 @@ class KronosRyu(KronosController):
 
     @classmethod
     def isAvailable(cls) -> bool:
-        """Tell whether Ryu is installed."""
-        return importlib.util.find_spec("ryu") is not None
+        """Tell whether Ryu, or os-ken, is installed."""
+        return bool(installed())
 
 
 class KronosRemoteController(KronosNodeMixin, RemoteController):  # type: ignore[misc]
@@ -274,7 +276,7 @@ def check_app(app: str) -> str:
             raise ParameterError(f"Ryu application {app} does not exist; give a .py file or a module's name")
         return str(path.resolve())
     try:
-        found = importlib.util.find_spec(app)
+        found = importlib.util.find_spec(name_in(choose_framework([]), app))
     except (ImportError, ValueError):
         found = None
     if found is None:

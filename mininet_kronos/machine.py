@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from mininet_kronos import explain_missing
 from mininet_kronos.errors import KronosError, MissingProgramError
+from mininet_kronos.ryu_frameworks import TITLES, installed
 
 PACKAGES = {  # Debian's, by program
     "mnexec": "mininet",
@@ -45,12 +45,13 @@ def check_tun() -> str:
 
 
 def check_ryu() -> str:
-    """Return a line if Ryu is installed; raise MissingProgramError if not."""
-    if importlib.util.find_spec("ryu") is None:
+    """Return a line if Ryu, or os-ken, is installed; raise MissingProgramError if not."""
+    found = [TITLES[name] for name in installed()]
+    if not found:
         raise MissingProgramError(
             f"Ryu is not installed for {sys.executable}; run make setup, and use .venv/bin/python"
         )
-    return "Ryu is installed"
+    return f"{' and '.join(found)} installed"
 
 
 def check_mininet() -> str:

@@ -75,7 +75,7 @@ from mininet_kronos import ryu_launcher
 ryu_launcher.prepare_eventlet()
 from ryu.lib import hub
 from ryu.topology import switches
-ryu_launcher.mend_link_discovery()
+ryu_launcher.mend_link_discovery("ryu")
 sent = []
 def send(port):
     sent.append(port)

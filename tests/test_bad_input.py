@@ -186,8 +186,8 @@ def test_a_missing_mininet_is_explained_to_a_script(run_python):
 
 def test_a_missing_ryu_is_explained(run_python):
     code = (
-        "import importlib.util; find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *rest: None if name == 'ryu' else find(name, *rest)\n"
+        "import importlib.util as util; find = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name in ('ryu', 'os_ken') else find(name, *rest)\n"
     )
     done = run_python(code + SCRIPT)
     expected = (
