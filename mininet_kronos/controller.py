@@ -71,6 +71,9 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
         """
         kronos = require_pump(self, name, kronos)
         self.control_delay = parse_delay(control_delay, f"{name}: control_delay")
+        kernel = kronos.experiment.engine == "kernel"
+        if self.control_delay and kernel:
+            raise ParameterError(f"{name}: control_delay is the user engine's; omit it, or engine='user'")
         port = self._choose_port() if port is None else parse_count(port, f"{name}: port")
         traced = add_process(name, kronos, pace=pace, cpu_speed=cpu_speed, counter=counter)
         self.log = kronos.directory / f"{name}.log"
@@ -79,7 +82,7 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
         super().__init__(name, *args, kronos=kronos, process=name, traced=traced, port=port, **params)
         self._ports.add(port)
         # A dilated one runs ahead of the switches within a round: what it says then must wait.
-        self.relayed = self.control_delay > 0 or pace == "dilated"
+        self.relayed = self.control_delay > 0 or (pace == "dilated" and not kernel)
         self.servicePort = free_port() if self.relayed else port
 
     @classmethod

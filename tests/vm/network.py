@@ -8,7 +8,8 @@ import subprocess
 
 from mininet.topo import Topo
 
-from mininet_kronos import KronosNet
+from mininet_kronos import KronosNet, KronosRyu
+from mininet_kronos.errors import ParameterError
 
 
 class Pair(Topo):
@@ -49,6 +50,16 @@ def check_refused(client, server):
     assert "refused" in text, text
 
 
+def check_control_delay(net):
+    """What this engine has not is refused in one line."""
+    try:
+        net.addController("c1", KronosRyu, control_delay="1ms")
+    except ParameterError as error:
+        assert "control_delay is the user engine's" in str(error), error
+    else:
+        raise AssertionError("a control_delay is not refused")
+
+
 def check_tcp(net, client, server):
     """TCP fills the links, whose bandwidth includes 70 bytes of headers for each 1448 of data."""
     listener = server.popen("iperf -s", stdout=subprocess.PIPE)
@@ -83,6 +94,7 @@ assert net.pingAll() == 0
 check_ping(h1, h2)
 check_sleep(net, h1)
 check_refused(h1, h2)
+check_control_delay(net)
 check_tcp(net, h1, h2)
 check_counters(net)
 net.stop()
