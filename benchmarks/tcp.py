@@ -61,7 +61,7 @@ def table(title: str) -> None:
     for bw in RATES:
         cells = []
         for delay in DELAYS:
-            runs = [measure("-O 5 -t 15", bw=bw, delay=f"{delay}ms") for _ in range(RUNS)]
+            runs = [measure("-O 10 -t 20", bw=bw, delay=f"{delay}ms") for _ in range(RUNS)]
             pace = statistics.mean(virtual / real for _, virtual, real in runs)
             cells.append(f"{min(run[0] for run in runs) / (bw * PAYLOAD) * 100:8.1f} ({pace:4.1f})")
         print(f"{bw:4} Mbit/s " + " ".join(cells), flush=True)
