@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include "calls.h"
-#include "clocks.h"
-#include "cputime.h"
 #include "engine.h"
 #include "host.h"
 #include "inject.h"

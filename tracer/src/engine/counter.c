@@ -104,55 +104,66 @@ static unsigned int stepped(struct task *task, int code, uint64_t before)
 	}
 }
 
-/* Returns false if it has come to another stop, or blocked. */
-static bool step(struct task *task)
-{
-	uint64_t before = place;
-	int request = PTRACE_SINGLESTEP, signal = task->signal, status;
-	siginfo_t info;
+/*
+ * Lets the task go until it traps, and returns the trap's code: BLOCKED if it has
+ * blocked, OTHER if it stopped for anything else. What has stopped it is held.
+ */
+enum { BLOCKED = -1, OTHER = 0 };
 
-	if (task->process->stamped && (task->in_call || at_syscall(task, before)))
-		request = PTRACE_SYSCALL;
-	task->signal = 0;
-	ptrace(request, task->tid, 0, signal);
-	if (waitpid(task->tid, &status, WNOHANG | __WALL | __WNOTHREAD) != task->tid) {
-		executed += !task->in_call;
-		task->in_call = true;
-		return false;
-	}
-	if (WIFSTOPPED(status) && status >> 8 == SIGTRAP && !task->wait.call &&
-	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) &&
-	    (info.si_code == TRAP_TRACE || info.si_code == TRAP_BRKPT ||
-	     info.si_code == SIGTRAP)) {
-		executed += stepped(task, info.si_code, before);
-		return true;
-	}
-	/* All but a signal's stop is inside of a call. */
-	if (WIFSTOPPED(status) && (status >> 16 || WSTOPSIG(status) == (SIGTRAP | 0x80)))
-		executed += !task->in_call;
-	held = (struct held){ task->tid, status };
-	return false;
-}
-
-bool counter_let_go(struct task *task)
+static int let_go(struct task *task, int request)
 {
-	int request = task->process->stamped ? PTRACE_SYSCALL : PTRACE_CONT;
 	int signal = task->signal, status;
 	siginfo_t info;
 
 	task->signal = 0;
 	ptrace(request, task->tid, 0, signal);
-	if (waitpid(task->tid, &status, WNOHANG | __WALL | __WNOTHREAD) != task->tid) {
+	if (waitpid(task->tid, &status, WNOHANG | __WALL | __WNOTHREAD) != task->tid)
+		return BLOCKED;
+	held = (struct held){ task->tid, status };
+	if (WIFSTOPPED(status) && status >> 8 == SIGTRAP && !task->wait.call &&
+	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) && info.si_code > 0)
+		return info.si_code;
+	return OTHER;
+}
+
+/* Returns false if it has come to another stop, or blocked. */
+static bool step(struct task *task)
+{
+	uint64_t before = place;
+	int request = PTRACE_SINGLESTEP, code;
+
+	if (task->process->stamped && (task->in_call || at_syscall(task, before)))
+		request = PTRACE_SYSCALL;
+	code = let_go(task, request);
+	switch (code) {
+	case TRAP_TRACE:
+	case TRAP_BRKPT:
+	case SIGTRAP:
+		held.tid = 0;
+		executed += stepped(task, code, before);
+		return true;
+	case BLOCKED:
+		executed += !task->in_call;
 		task->in_call = true;
 		return false;
 	}
-	if (WIFSTOPPED(status) && status >> 8 == SIGTRAP && !task->wait.call &&
-	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) &&
-	    info.si_code == TRAP_PERF) {
+	/* All but a signal's stop is inside of a call. */
+	if (WIFSTOPPED(held.status) &&
+	    (held.status >> 16 || WSTOPSIG(held.status) == (SIGTRAP | 0x80)))
+		executed += !task->in_call;
+	return false;
+}
+
+bool counter_let_go(struct task *task)
+{
+	switch (let_go(task, task->process->stamped ? PTRACE_SYSCALL : PTRACE_CONT)) {
+	case TRAP_PERF:
+		held.tid = 0;
 		task->in_call = false;
 		return true;
+	case BLOCKED:
+		task->in_call = true;
 	}
-	held = (struct held){ task->tid, status };
 	return false;
 }
 

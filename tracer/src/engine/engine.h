@@ -29,6 +29,7 @@
  *   counter.c  slices of exactly so many instructions; counter_perf.c
  *   uptime.c   /proc/uptime
  *   pids.c     ids in other pid namespaces
+ *   procfs.c   what /proc says of processes and tasks
  *   scheduling.c what programs ask the scheduler for; affinity.c
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers

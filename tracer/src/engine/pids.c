@@ -5,19 +5,13 @@
  * their system calls: /proc tells them, from the engine's namespace downwards.
  */
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "calls.h"
-#include "clocks.h"
-#include "cputime.h"
 #include "engine.h"
 #include "host.h"
-#include "inject.h"
 #include "pids.h"
+#include "procfs.h"
 #include "task.h"
 
 #define LEVELS_MAX 33 /* the kernel's MAX_PID_NS_LEVEL, and the first */
@@ -26,18 +20,11 @@
 static unsigned int read_ids(pid_t tid, pid_t ids[LEVELS_MAX])
 {
 	unsigned int count = 0;
-	char path[32], line[512], *text = NULL, *end;
-	FILE *file;
+	char line[512], *text, *end;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	file = fopen(path, "re");
-	if (!file)
+	if (!procfs_status(tid, "NSpid:", line, sizeof(line)))
 		return 0;
-	while (!text && fgets(line, sizeof(line), file))
-		if (!strncmp(line, "NSpid:", 6))
-			text = line + 6;
-	fclose(file);
-	for (; text && count < LEVELS_MAX; text = end) {
+	for (text = line; count < LEVELS_MAX; text = end) {
 		ids[count] = (pid_t)strtol(text, &end, 10);
 		if (end == text)
 			break;
@@ -76,19 +63,6 @@ void pids_unshare(struct task *task, struct user_regs_struct *regs)
 		task->process->level_changes = true;
 }
 
-static bool same_namespace(pid_t a, pid_t b)
-{
-	struct stat one, other;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", a);
-	if (stat(path, &one))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", b);
-	return !stat(path, &other) && one.st_ino == other.st_ino &&
-	       one.st_dev == other.st_dev;
-}
-
 struct task *pids_task(struct task *asker, pid_t id)
 {
 	unsigned int level = asker->process->level;
@@ -105,7 +79,7 @@ struct task *pids_task(struct task *asker, pid_t id)
 		if (task->process->level >= level &&
 		    read_ids(task->tid, ids) > level && ids[level] == id &&
 		    (task->process->level > level ||
-		     same_namespace(task->tid, asker->tid)))
+		     procfs_same_namespace("pid", task->tid, asker->tid)))
 			return task;
 	return NULL;
 }

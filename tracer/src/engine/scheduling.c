@@ -24,6 +24,7 @@
 #include "host.h"
 #include "inject.h"
 #include "pids.h"
+#include "procfs.h"
 #include "scheduling.h"
 #include "task.h"
 #include "timers.h"
@@ -97,24 +98,8 @@ void sched_take(struct task *task, struct task *other)
 /* CAP_SYS_NICE counts only in the machine's user namespace. */
 bool sched_is_privileged(const struct task *task)
 {
-	unsigned long long effective = 0;
-	struct stat own, other;
-	char path[32], line[128];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", task->tid);
-	if (stat("/proc/self/ns/user", &own) || stat(path, &other) ||
-	    own.st_ino != other.st_ino)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/status", task->tid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "CapEff: %llx", &effective) == 1)
-			break;
-	fclose(file);
-	return effective >> CAP_SYS_NICE & 1;
+	return procfs_same_namespace("user", getpid(), task->tid) &&
+	       procfs_status_set(task->tid, "CapEff:") >> CAP_SYS_NICE & 1;
 }
 
 bool sched_is_same_owner(const struct task *a, const struct task *b)
@@ -199,12 +184,9 @@ static bool valid(const struct attr *attr)
 	return policy != SCHED_DEADLINE || valid_deadline(attr);
 }
 
-static int64_t set_attr(struct task *asker, pid_t pid, const struct attr *attr)
+static int64_t set_attr(const struct task *asker, struct task *task,
+			const struct attr *attr)
 {
-	struct task *task = pids_task(asker, pid);
-
-	if (!task)
-		return -ESRCH;
 	if (!valid(attr))
 		return -EINVAL;
 	if (!permitted(asker, task, attr))
@@ -240,7 +222,7 @@ static int64_t set_param(struct task *asker, pid_t pid, int policy, uint64_t add
 	}
 	attr.sched_priority = (uint32_t)param.sched_priority;
 	attr.sched_nice = getpriority(PRIO_PROCESS, (id_t)task->tid);
-	return set_attr(asker, pid, &attr);
+	return set_attr(asker, task, &attr);
 }
 
 void sched_setscheduler_call(struct task *task, struct user_regs_struct *regs)
@@ -312,7 +294,7 @@ static int64_t setattr(struct task *asker, struct user_regs_struct *regs)
 		attr.sched_priority = now.sched_priority;
 		attr.sched_nice = getpriority(PRIO_PROCESS, (id_t)task->tid);
 	}
-	result = set_attr(asker, (pid_t)regs->rdi, &attr);
+	result = set_attr(asker, task, &attr);
 	if (!result)
 		task->scheduling->attr.sched_flags &= SCHED_FLAG_RESET_ON_FORK;
 	return result;

@@ -26,6 +26,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "procfs.h"
 #include "task.h"
 #include "timers.h"
 
@@ -60,24 +61,6 @@ static int compare(const void *a, const void *b)
 			      other->fd);
 
 	return result == 2 ? -1 : (int)result; /* 0: the same, 1: before, 2: after */
-}
-
-/* A line of /proc/.../fdinfo, as "clockid:" or "ticks:"; -1 if it is not there. */
-static int64_t fdinfo(pid_t pid, int fd, const char *key)
-{
-	char path[64], line[128];
-	int64_t value = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
-	file = fopen(path, "re");
-	if (!file)
-		return -1;
-	while (value < 0 && fgets(line, sizeof(line), file))
-		if (!strncmp(line, key, strlen(key)))
-			value = strtoll(line + strlen(key), NULL, 0);
-	fclose(file);
-	return value;
 }
 
 static bool is_open(const struct timerfd *timer, pid_t pid, int fd)
@@ -148,7 +131,7 @@ static bool is_held(struct timerfd *timer)
 static void timerfd_fire(struct event *event, struct host *host)
 {
 	struct timerfd *timer = container_of(event, struct timerfd, timer.event);
-	int64_t unread = fdinfo(getpid(), timer->own.fd, "ticks:");
+	int64_t unread = procfs_fdinfo(getpid(), timer->own.fd, "ticks:");
 	uint64_t ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
 
 	if (ioctl(timer->own.fd, TFD_IOC_SET_TICKS, &ticks)) {
@@ -189,7 +172,7 @@ static struct timerfd *timerfd_open(struct process *process, int fd)
 	struct timerfd *timer = timerfd_get(process, fd);
 	int pidfd;
 
-	if (timer || fdinfo(process->pid, fd, "clockid:") < 0)
+	if (timer || procfs_fdinfo(process->pid, fd, "clockid:") < 0)
 		return timer;
 	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
 	if (pidfd < 0)
@@ -228,7 +211,7 @@ static int64_t timerfd_clock_offset(const struct timerfd *timer)
 {
 	int64_t offset = 0;
 
-	clock_offset(fdinfo(getpid(), timer->own.fd, "clockid:"), &offset);
+	clock_offset(procfs_fdinfo(getpid(), timer->own.fd, "clockid:"), &offset);
 	return offset;
 }
 

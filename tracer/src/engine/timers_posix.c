@@ -23,6 +23,7 @@
 #include "host.h"
 #include "inject.h"
 #include "pids.h"
+#include "procfs.h"
 #include "task.h"
 #include "timers.h"
 
@@ -79,24 +80,10 @@ void timers_posix_thread_gone(struct task *task)
 /* Whether its last signal waits to be taken. */
 static bool is_pending(const struct posix_timer *timer)
 {
-	unsigned long long bit = 1ULL << (timer->notify.sigev_signo - 1), set;
-	pid_t id = timer->tid ? timer->tid : timer->process->pid;
-	const char *key = timer->tid ? "SigPnd: %llx" : "ShdPnd: %llx";
-	char path[32], line[128];
-	bool pending = false;
-	FILE *file;
+	uint64_t pending = timer->tid ? procfs_status_set(timer->tid, "SigPnd:") :
+					procfs_status_set(timer->process->pid, "ShdPnd:");
 
-	snprintf(path, sizeof(path), "/proc/%d/status", id);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, key, &set) == 1) {
-			pending = set & bit;
-			break;
-		}
-	fclose(file);
-	return pending;
+	return pending >> (timer->notify.sigev_signo - 1) & 1;
 }
 
 /* A timer has one signal at a time, and counts what it could not send. */

@@ -26,6 +26,7 @@
 
 #include "engine.h"
 #include "host.h"
+#include "procfs.h"
 #include "rounds.h"
 #include "task.h"
 #include "uptime.h"
@@ -46,20 +47,9 @@ struct uptime_file {
 	int64_t begin;	/* and its clock was this */
 };
 
-/* The same mount namespace as the engine's: the machine's. */
-static bool is_of_machine(pid_t pid)
-{
-	struct stat own, other;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
-	return !stat("/proc/self/ns/mnt", &own) && !stat(path, &other) &&
-	       own.st_dev == other.st_dev && own.st_ino == other.st_ino;
-}
-
 enum kronos_uptime uptime_wanted(const struct host *host, pid_t pid)
 {
-	if (!is_of_machine(pid))
+	if (!procfs_same_namespace("mnt", getpid(), pid))
 		return KRONOS_UPTIME_MOUNT;
 	/* What switches mount is for the machine to see. */
 	return host_is_instant(host) ? KRONOS_UPTIME_LEAVE : KRONOS_UPTIME_UNSHARE;
