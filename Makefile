@@ -44,7 +44,7 @@ demo: setup ## run a small network in real time and in virtual time, side by sid
 test: test-packages setup ## run the tests
 	@$(AS_ROOT) $(PYTEST) tests
 
-lint: setup ## check style and types, and compile the C parts with warnings as errors
+lint: $(VENV)/.requirements ## check style and types, and compile the C parts with warnings as errors
 	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)
 	@$(VENV)/bin/ruff format --check $(PYTHON_SOURCES)
 	@$(VENV)/bin/mypy $(PYTHON_SOURCES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from mininet_kronos.experiment import native_path
+from mininet_kronos.libkronos import native_path
 
 EXP_CBE = 1  # all tracers advance together
 EXP_CS = 2  # a co-simulation: each timeline advances by itself

@@ -16,7 +16,7 @@ from mininet.util import quietRun
 
 from mininet_kronos.breakpoints import Breakpoints
 from mininet_kronos.errors import KronosError, ParameterError
-from mininet_kronos.experiment import HostStatus, TaskStatus
+from mininet_kronos.records import HostStatus, TaskStatus
 from mininet_kronos.units import format_duration, parse_count, parse_duration
 
 TYPED_MAX = 4096

@@ -12,317 +12,48 @@ import math
 import os
 import select
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mininet_kronos import libkronos
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
+from mininet_kronos.records import (
+    COUNTERS,
+    ENGINES,
+    PACES,
+    TASK_STATES,
+    HostStats,
+    HostStatus,
+    LinkParams,
+    LinkStats,
+    Stats,
+    TaskStatus,
+)
 
-COUNTERS = {"auto": 0, "instructions": 1, "cputime": 2, "free": 3}
-ENGINES = {"auto": 0, "user": 1, "kernel": 2}
-PACES = {"dilated": 0, "instant": 1, "realtime": 2}
-TASK_STATES = ("joining", "ready", "waiting", "stopped")
-DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
 FIRST_CPU = 1  # a place
-_CORES_MAX = 1024
 
-_NAME_MAX = 64
-_RED, _ECN, _JITTER_REORDERS = 1, 2, 4  # flags of a link
-_INTERFACE_MAX = 16
-_SOCKET_MAX = 108
-_NEVER = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class LinkParams:
-    """One direction of a link; probabilities and correlations are 0 to 1.
-
-    jitter_ns is a standard deviation, or half the width of the uniform distribution.
-    """
-
-    bw_bps: float = 0.0  # bits per second; 0: infinite
-    delay_ns: int = 0
-    jitter_ns: int = 0
-    max_queue: int = 0  # frames, waiting and in service; 0: unlimited
-    max_queue_bytes: int = 0  # of them
-    distribution: str = "uniform"  # of jitter: a key of DISTRIBUTIONS
-    jitter_reorders: bool = False  # else no frame overtakes another by jitter
-    red: bool = False  # random early detection with TCLink's parameters
-    ecn: bool = False  # the same, but frames that understand it are marked
-    reorder_gap: int = 1  # every so many frames one may be reordered
-    loss: float = 0.0
-    loss_correlation: float = 0.0
-    delay_correlation: float = 0.0
-    ge_p: float = 0.0  # Gilbert-Elliott, instead of loss: from the good to the bad state
-    ge_r: float = 0.0  # and back
-    ge_bad_loss: float = 0.0  # 1-h of netem's loss gemodel
-    ge_good_loss: float = 0.0  # 1-k
-    duplicate: float = 0.0
-    duplicate_correlation: float = 0.0
-    corrupt: float = 0.0  # one bit
-    corrupt_correlation: float = 0.0
-    reorder: float = 0.0  # such frames have no delay
-    reorder_correlation: float = 0.0
-
-
-@dataclass(frozen=True)
-class LinkStats:
-    """What one direction of a link has carried so far."""
-
-    tx_frames: int
-    tx_bytes: int
-    rx_frames: int
-    rx_bytes: int
-    dropped_queue: int = 0
-    dropped_loss: int = 0
-    late: int = 0  # frames that came after the receiver's clock had passed their arrival
-    queued: int = 0  # in flight or queued now
-    queue_frames: int = 0  # waiting or being sent now
-    queue_bytes: int = 0
-    dropped_red: int = 0
-    dropped_down: int = 0  # the receiver's interface was down
-    duplicated: int = 0
-    corrupted: int = 0
-    reordered: int = 0
-    marked: int = 0  # by ECN
-    max_late_ns: int = 0
-
-
-@dataclass(frozen=True)
-class Stats:
-    """What the engine has done so far."""
-
-    rounds: int
-    rounds_skipped: int  # of rounds: passed over because nobody had work
-    slices: int  # times a task was let run
-    stops: int  # ptrace stops handled
-    frames: int
-    late_frames: int
-    hosts: int
-    tasks: int
-
-
-@dataclass(frozen=True)
-class HostStats:
-    """What one host has done so far."""
-
-    cpu_ns: int  # real CPU time that its tasks were charged for
-    slices: int  # times that one of them was let run
-    tasks: int  # now
-
-
-@dataclass(frozen=True)
-class TaskStatus:
-    """Where a thread of a host stands."""
-
-    pid: int
-    tid: int
-    program: str
-    state: str  # one of TASK_STATES
-    call: str  # the system call that it waits in, or ''
-    deadline: int | None  # when that call times out, in ns since the freeze
-
-
-@dataclass(frozen=True)
-class HostStatus:
-    """Where a host stands; times in ns since the freeze."""
-
-    name: str
-    clock: int
-    next: int | None  # when it can act again; None: nothing is due
-    pace: str
-    counter: str
-    cpu_speed: float
-    tasks: tuple[TaskStatus, ...]  # the youngest first
-
-
-# The structures of kronos.h.
-
-
-class _Config(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("expected_tracers", ctypes.c_uint32),
-        ("seed", ctypes.c_uint64),
-        ("epoch_ns", ctypes.c_int64),
-        ("engine_path", ctypes.c_char_p),
-        ("socket_path", ctypes.c_char_p),
-        ("cpu", ctypes.c_int32),
-        ("flags", ctypes.c_uint32),
-        ("cpus", ctypes.c_uint32),
-        ("engine", ctypes.c_uint32),
-    ]
-
-
-class _HostConfig(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("pace", ctypes.c_uint32),
-        ("counter", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("place", ctypes.c_uint32),
-        ("cores", ctypes.c_uint32),
-        ("cpu_speed", ctypes.c_double),
-        ("name", ctypes.c_char * _NAME_MAX),
-    ]
-
-
-_PROBABILITIES = (
-    "loss", "loss_correlation", "delay_correlation", "ge_p", "ge_r", "ge_bad_loss", "ge_good_loss",
-    "duplicate", "duplicate_correlation", "corrupt", "corrupt_correlation", "reorder", "reorder_correlation",
-)  # fmt: skip
-
-
-class _LinkParams(ctypes.Structure):
-    _fields_ = [
-        ("bw_bps", ctypes.c_double),
-        ("delay_ns", ctypes.c_int64),
-        ("jitter_ns", ctypes.c_int64),
-        ("max_queue", ctypes.c_int64),
-        ("max_queue_bytes", ctypes.c_int64),
-        ("flags", ctypes.c_uint32),
-        ("distribution", ctypes.c_uint32),
-        ("reorder_gap", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        *((name, ctypes.c_double) for name in _PROBABILITIES),
-    ]
-
-
-class _LinkConfig(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("host", ctypes.c_uint32 * 2),
-        ("tap_fd", ctypes.c_int32 * 2),
-        ("dir", _LinkParams * 2),
-        ("name", (ctypes.c_char * _INTERFACE_MAX) * 2),
-    ]
-
-
-class _RelayConfig(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("host", ctypes.c_uint32 * 2),
-        ("listener", ctypes.c_int32),
-        ("port", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("delay_ns", ctypes.c_int64),
-    ]
-
-
-class _LinkStats(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_int64 if name == "max_late_ns" else ctypes.c_uint64)
-        for name in LinkStats.__dataclass_fields__
-    ]
-
-
-class _Stats(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in Stats.__dataclass_fields__]
-
-
-class _HostStats(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in HostStats.__dataclass_fields__]
-
-
-class _HostStatus(ctypes.Structure):
-    _fields_ = [
-        ("clock", ctypes.c_int64),
-        ("next", ctypes.c_int64),
-        ("tasks", ctypes.c_uint32),
-        ("pace", ctypes.c_uint32),
-        ("counter", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("cpu_speed", ctypes.c_double),
-    ]
-
-
-class _Task(ctypes.Structure):
-    _fields_ = [
-        ("pid", ctypes.c_int32),
-        ("tid", ctypes.c_int32),
-        ("state", ctypes.c_uint32),
-        ("reserved", ctypes.c_uint32),
-        ("deadline", ctypes.c_int64),
-        ("call", ctypes.c_char * 32),
-        ("program", ctypes.c_char * 16),
-    ]
-
-
-def native_path(name: str) -> Path:
-    """Return the path of a built C part: installed with the package, or in a source tree."""
-    package = Path(__file__).resolve().parent
-    for directory in (package / "native", package.parent / "tracer" / "build"):
-        if (directory / name).exists():
-            return directory / name
-    raise EngineError(f"{name} has not been built; fix: make setup")
+_SOCKET_MAX = 108  # bytes of a UNIX socket's path, with the final 0
 
 
 def _or_never(time: int) -> int | None:
-    return None if time == _NEVER else time
+    return None if time == libkronos.NEVER else time
 
 
 def _name_of(names: dict[str, int], number: int) -> str:
     return next(name for name, value in names.items() if value == number)
 
 
+def _number_from_environment(name: str, default: int) -> int:
+    text = os.environ.get(name) or str(default)
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ParameterError(f"${name} must be a whole number, not {text!r}; change it or unset it") from None
+
+
 def _readable(descriptor: int) -> bool:
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(0))
-
-
-def _load() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(native_path("libkronos.so")))
-    pointer, text, i64, u32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_uint32
-    prototypes: dict[str, tuple[object, list[object]]] = {
-        "initialize": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.POINTER(_Config)]),
-        "socket": (text, [pointer]),
-        "mechanisms": (text, [pointer]),
-        "error": (text, [pointer]),
-        "add_host": (ctypes.c_int, [pointer, ctypes.POINTER(_HostConfig)]),
-        "kill_host": (ctypes.c_int, [pointer, u32]),
-        "add_link": (ctypes.c_int, [pointer, ctypes.POINTER(_LinkConfig)]),
-        "remove_link": (ctypes.c_int, [pointer, u32]),
-        "capture": (ctypes.c_int, [pointer, u32, u32, ctypes.c_int]),
-        "set_link": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkParams)]),
-        "link_stats": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_LinkStats)]),
-        "add_relay": (ctypes.c_int, [pointer, ctypes.POINTER(_RelayConfig)]),
-        "on_abort": (ctypes.c_int, [pointer, text]),
-        "freeze": (ctypes.c_int, [pointer, ctypes.c_int]),
-        "thaw": (ctypes.c_int, [pointer]),
-        "progress": (i64, [pointer, i64, i64, ctypes.c_int]),
-        "now": (i64, [pointer]),
-        "host_time": (i64, [pointer, u32]),
-        "real_time": (i64, [pointer]),
-        "real_wait": (ctypes.c_int, [pointer, ctypes.c_int, i64]),
-        "stats": (ctypes.c_int, [pointer, ctypes.POINTER(_Stats)]),
-        "host_stats": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStats)]),
-        "host_status": (ctypes.c_int, [pointer, u32, ctypes.POINTER(_HostStatus)]),
-        "task": (ctypes.c_int, [pointer, u32, u32, ctypes.POINTER(_Task)]),
-        "watch_link": (ctypes.c_int, [pointer, u32, ctypes.c_int]),
-        "watch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
-        "unwatch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
-        "engine": (ctypes.c_int, [pointer]),
-        "task_time": (i64, [pointer, ctypes.c_int32]),
-        "stop": (ctypes.c_int, [pointer]),
-    }
-    for name, (result, arguments) in prototypes.items():
-        function = getattr(library, f"kronos_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
-
-
-def _link_params(params: LinkParams) -> _LinkParams:
-    return _LinkParams(
-        bw_bps=params.bw_bps,
-        delay_ns=params.delay_ns,
-        jitter_ns=params.jitter_ns,
-        max_queue=params.max_queue,
-        max_queue_bytes=params.max_queue_bytes,
-        flags=params.red * _RED | params.ecn * _ECN | params.jitter_reorders * _JITTER_REORDERS,
-        distribution=DISTRIBUTIONS[params.distribution],
-        reorder_gap=params.reorder_gap,
-        **{name: getattr(params, name) for name in _PROBABILITIES},
-    )
 
 
 class Experiment:
@@ -338,6 +69,10 @@ class Experiment:
     cpu -- the CPU that runs the dilated processes (None: the last one allowed)
     cpus -- run them on so many CPUs, each for a part of the hosts (None: $KRONOS_CPUS, or one)
     engine -- 'user', 'kernel', or 'auto': kernel if its module is loaded (None: $KRONOS_ENGINE, or auto)
+    socket_path -- where tracers find the engine, at most 107 bytes (None: a name that nobody else has)
+    flags -- kronos.h's KRONOS_F_*; those of $KRONOS_FLAGS are added
+
+    Raises ParameterError.
     """
 
     def __init__(
@@ -358,17 +93,17 @@ class Experiment:
         if engine not in ENGINES:
             raise ParameterError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
         if cpus is None:
-            cpus = 1 if cpu is not None else int(os.environ.get("KRONOS_CPUS", "1"))
+            cpus = 1 if cpu is not None else _number_from_environment("KRONOS_CPUS", 1)
         if cpus < 1:
             raise ParameterError(f"cpus must be at least 1, not {cpus!r}")
-        self._config = _Config(
-            struct_size=ctypes.sizeof(_Config),
+        self._config = libkronos.Config(
+            struct_size=ctypes.sizeof(libkronos.Config),
             expected_tracers=expected_tracers,
             seed=seed & (2**64 - 1),
             epoch_ns=-1 if epoch is None else round(epoch * 1e9),
             socket_path=socket_path.encode() if socket_path else None,
             cpu=-1 if cpu is None else cpu,
-            flags=flags | int(os.environ.get("KRONOS_FLAGS", "0"), 0),
+            flags=flags | _number_from_environment("KRONOS_FLAGS", 0),
             cpus=cpus,
             engine=ENGINES[engine],
         )
@@ -412,7 +147,7 @@ class Experiment:
         """Start the engine and test what it depends on; errors: EngineError."""
         if self.running:
             raise EngineError("the experiment is running already; fix: stop it first")
-        self._library = _load()
+        self._library = libkronos.load()
         if self._library.kronos_initialize(ctypes.byref(self._handle), ctypes.byref(self._config)):
             raise EngineError(self._library.kronos_error(None).decode())
 
@@ -470,12 +205,12 @@ class Experiment:
             raise ParameterError(f"pace must be one of {', '.join(PACES)}, not {pace!r}")
         if not cpu_speed > 0 or math.isnan(cpu_speed):
             raise ParameterError(f"cpu_speed must be above 0, not {cpu_speed!r}")
-        if cores not in range(1, _CORES_MAX + 1):
-            raise ParameterError(f"cores must be 1 to {_CORES_MAX}, not {cores!r}")
-        if not 0 < len(name.encode()) < _NAME_MAX:
-            raise ParameterError(f"a host's name has 1 to {_NAME_MAX - 1} bytes, not {name!r}")
-        config = _HostConfig(
-            struct_size=ctypes.sizeof(_HostConfig),
+        if cores not in range(1, libkronos.CORES_MAX + 1):
+            raise ParameterError(f"cores must be 1 to {libkronos.CORES_MAX}, not {cores!r}")
+        if not 0 < len(name.encode()) < libkronos.NAME_MAX:
+            raise ParameterError(f"a host's name has 1 to {libkronos.NAME_MAX - 1} bytes, not {name!r}")
+        config = libkronos.HostConfig(
+            struct_size=ctypes.sizeof(libkronos.HostConfig),
             pace=PACES[pace],
             counter=COUNTERS[counter],
             place=place,
@@ -498,7 +233,7 @@ class Experiment:
         socket = f"/proc/{os.getpid()}/root{self.socket}"
         if not self.socket.startswith("/") or len(socket) >= _SOCKET_MAX:
             socket = self.socket
-        return [str(native_path("tracer")), "--socket", socket, "--host", name, "--"]
+        return [str(libkronos.native_path("tracer")), "--socket", socket, "--host", name, "--"]
 
     def add_link(
         self,
@@ -513,17 +248,17 @@ class Experiment:
         duplicates the descriptors: close yours.
         """
         ends = (end0, end1)
-        config = _LinkConfig(struct_size=ctypes.sizeof(_LinkConfig))
+        config = libkronos.LinkConfig(struct_size=ctypes.sizeof(libkronos.LinkConfig))
         for index, (descriptor, host, interface) in enumerate(ends):
             config.host[index] = self._host(host)
             config.tap_fd[index] = descriptor
-            config.name[index].value = interface.encode()[: _INTERFACE_MAX - 1]
-        config.dir[0], config.dir[1] = _link_params(params01), _link_params(params10)
+            config.name[index].value = interface.encode()[: libkronos.INTERFACE_MAX - 1]
+        config.dir[0], config.dir[1] = libkronos.link_structure(params01), libkronos.link_structure(params10)
         return self._call("add_link", ctypes.byref(config))
 
     def set_link(self, link: int, direction: int, params: LinkParams) -> None:
         """Change one direction of a link (0: from end0 to end1) from now on."""
-        self._call("set_link", link, direction, ctypes.byref(_link_params(params)))
+        self._call("set_link", link, direction, ctypes.byref(libkronos.link_structure(params)))
 
     def remove_link(self, link: int) -> None:
         """Let a link's devices go, and lose what is on its way; its counters stay."""
@@ -538,7 +273,7 @@ class Experiment:
 
     def link_stats(self, link: int, direction: int) -> LinkStats:
         """Return the counters of one direction of a link."""
-        stats = _LinkStats()
+        stats = libkronos.LinkStats()
         self._call("link_stats", link, direction, ctypes.byref(stats))
         return LinkStats(*(getattr(stats, name) for name in LinkStats.__dataclass_fields__))
 
@@ -548,8 +283,8 @@ class Experiment:
         host -- who connects; target -- who listens at the port; both have place FIRST_CPU. The engine
         duplicates the listener's descriptor: close yours.
         """
-        config = _RelayConfig(
-            struct_size=ctypes.sizeof(_RelayConfig),
+        config = libkronos.RelayConfig(
+            struct_size=ctypes.sizeof(libkronos.RelayConfig),
             host=(ctypes.c_uint32 * 2)(self._host(host), self._host(target)),
             listener=listener,
             port=port,
@@ -633,20 +368,20 @@ class Experiment:
 
     def stats(self) -> Stats:
         """Return what the engine has done so far."""
-        stats = _Stats()
+        stats = libkronos.Stats()
         self._call("stats", ctypes.byref(stats))
         return Stats(*(getattr(stats, name) for name in Stats.__dataclass_fields__))
 
     def host_stats(self, name: str) -> HostStats:
         """Return what one host has done so far."""
-        stats = _HostStats()
+        stats = libkronos.HostStats()
         self._call("host_stats", self._host(name), ctypes.byref(stats))
         return HostStats(*(getattr(stats, field) for field in HostStats.__dataclass_fields__))
 
     def host_status(self, name: str) -> HostStatus:
         """Return where a host and each of its tasks stand."""
         host = self._host(name)
-        status, task = _HostStatus(), _Task()
+        status, task = libkronos.HostStatus(), libkronos.Task()
         self._call("host_status", host, ctypes.byref(status))
         tasks: list[TaskStatus] = []
         while self._call("task", host, len(tasks), ctypes.byref(task)):

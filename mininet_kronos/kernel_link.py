@@ -7,10 +7,10 @@ from typing import Any
 from mininet.link import Link, TCIntf
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import LinkParams, LinkStats
 from mininet_kronos.kernel_counters import read_counters
 from mininet_kronos.link import ObservedIntfMixin
 from mininet_kronos.link_model import MODEL, link_params
+from mininet_kronos.records import LinkParams, LinkStats
 
 # What TCIntf.config() knows of the model.
 KNOWN = (

@@ -20,9 +20,9 @@ from mininet.node import Switch
 from mininet.util import quietRun
 
 from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
-from mininet_kronos.experiment import LinkParams, LinkStats
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.node import KronosNodeMixin
+from mininet_kronos.records import LinkParams, LinkStats
 from mininet_kronos.units import parse_flag
 
 if TYPE_CHECKING:

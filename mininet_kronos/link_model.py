@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import DISTRIBUTIONS, LinkParams
+from mininet_kronos.records import DISTRIBUTIONS, LinkParams
 from mininet_kronos.units import parse_bandwidth, parse_count, parse_delay, parse_flag, parse_percentage
 
 MAX_QUEUE = 1000  # frames, where max_queue_size is not given; TCLink's default as well

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mininet_kronos.errors import EngineError
-from mininet_kronos.experiment import Experiment, native_path
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.libkronos import native_path
 from tests.dilated import run_until_end
 
 SOURCE = Path(__file__).parent / "counted.c"

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from mininet_kronos.errors import EngineError, ParameterError
-from mininet_kronos.experiment import Experiment, native_path
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.libkronos import native_path
 from mininet_kronos.process import await_tracer
 from tests.conftest import Pair, ping, warm_up
 
 MS = 1_000_000
 TRACER = str(native_path("tracer"))
+TOO_MANY = len(os.sched_getaffinity(0)) + 1
 SPIN = ("/usr/bin/python3", "-S", "-c", "while True: pass")
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one CPU only")
@@ -48,12 +50,13 @@ def test_each_worker_has_a_cpu_and_every_host_its_share():
             experiment.add_host(f"h{index}")
         experiment.synchronize_and_freeze()
         loops = [start(experiment, f"h{index}", *SPIN) for index in range(4)]
+        assert experiment.progress(MS, 1) == 1  # from then on all of them are pinned
         affinities = [os.sched_getaffinity(loop.pid) for loop in loops]
         assert len(set.union(*affinities)) == 2 and all(len(cpus) == 1 for cpus in affinities)
         assert {frozenset(os.sched_getaffinity(pid)) for pid in engines()} == set(map(frozenset, affinities))
         before = [cpu_ns(loop) for loop in loops]
         assert experiment.progress(MS, 100) == 100
-        assert {experiment.host_time(f"h{index}") for index in range(4)} == {100 * MS}
+        assert {experiment.host_time(f"h{index}") for index in range(4)} == {101 * MS}
         used = [cpu_ns(loop) - ns for loop, ns in zip(loops, before)]
         assert all(70 * MS < ns < 130 * MS for ns in used), used
 
@@ -122,11 +125,13 @@ def test_a_killed_worker_takes_the_others_with_it(victim):
     ("parameters", "error", "said"),
     [
         ({"cpus": 0}, ParameterError, "cpus must be at least 1"),
-        ({"cpus": 60}, EngineError, "60 CPUs are asked for"),
+        ({"cpus": TOO_MANY}, EngineError, f"{TOO_MANY} CPUs are asked for|at most 64"),
         ({"cpus": 1000}, EngineError, "cpus must be at most 64"),
+        ({"cpus": None}, ParameterError, r"\$KRONOS_CPUS must be a whole number, not 'two'"),
         ({"cpus": 2, "cpu": 0}, EngineError, "1 if cpu is given"),
     ],
 )
-def test_cpus_that_cannot_be_given(parameters, error, said):
+def test_cpus_that_cannot_be_given(parameters, error, said, monkeypatch):
+    monkeypatch.setenv("KRONOS_CPUS", "two")
     with pytest.raises(error, match=said):
         Experiment(**parameters).initialize()

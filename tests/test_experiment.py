@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
-from mininet_kronos.experiment import Experiment, native_path
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.libkronos import native_path
 from mininet_kronos.process import await_tracer
 
 MS = 1_000_000

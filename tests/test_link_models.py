@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from mininet_kronos.experiment import LinkParams
+from mininet_kronos.records import LinkParams
 from tests.wire import HEADERS, MS
 
 # Sends so many numbered datagrams of a size, a gap of ns apart, with this TOS; prints the clock before each.

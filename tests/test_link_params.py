@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mininet_kronos.experiment import LinkParams
 from mininet_kronos.link_model import link_params
+from mininet_kronos.records import LinkParams
 
 CASES: dict[str, tuple[dict[str, Any], LinkParams]] = {
     "nothing": ({}, LinkParams()),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mininet_kronos.experiment import Experiment, LinkParams
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.records import LinkParams
 from tests.wire import HEADERS, MS, READ, Wire
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import ENGINES
+from mininet_kronos.records import ENGINES
 from mininet_kronos.settings import Settings
 
 NAMES = ("engine", "timestep", "cpu_speed", "counter", "seed", "epoch", "cpus", "sample")

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import HostStats, LinkStats, Stats
+from mininet_kronos.records import HostStats, LinkStats, Stats
 
 SCHEMA = 1
 BEFORE = "-"  # in place of a virtual time: before the freeze

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from mininet.log import lg
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.experiment import LinkStats
+from mininet_kronos.records import LinkStats
 from mininet_kronos.runs import facts
 from mininet_kronos.runs.directory import BEFORE, HOSTS, LINKS, ROUNDS, SCHEMA, LogLine, make_directory
 
