@@ -43,6 +43,8 @@ static const struct setting {
 	{ "/proc/sys/net/ipv4/tcp_congestion_control", "reno" },
 	/* Round trips of earlier connections, in real time. */
 	{ "/proc/sys/net/ipv4/tcp_no_metrics_save", "1" },
+	/* Part of a window that waits for more to be sent at once, if real time is fast. */
+	{ "/proc/sys/net/ipv4/tcp_tso_win_divisor", "100" },
 };
 
 static int own_netns = -1;

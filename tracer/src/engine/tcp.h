@@ -16,7 +16,7 @@
 
 #include "tcp_timers.h"
 
-#define SETTINGS 2
+#define SETTINGS 3
 #define SETTING_MAX 32
 
 /* A network namespace that is a host's own. */
