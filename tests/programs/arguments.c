@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -31,6 +32,37 @@ static void sleeps(void)
 	}
 	FAILS(syscall(SYS_nanosleep, (void *)8, NULL), EFAULT);
 	CHECK(clock_nanosleep(100, 0, &wait, NULL) == EINVAL);
+}
+
+static void on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* Where the rest of an interrupted sleep cannot be written. */
+static void bad_rest(void)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct itimerval value = { .it_value.tv_usec = 10000 };
+	struct timespec wait = at(10 * SEC), short_wait = at(50 * MSEC);
+	int64_t start = now();
+
+	CHECK(!sigaction(SIGALRM, &action, NULL));
+	CHECK(!setitimer(ITIMER_REAL, &value, NULL));
+	FAILS(syscall(SYS_nanosleep, &wait, (void *)8), EFAULT);
+	CHECK(!setitimer(ITIMER_REAL, &value, NULL));
+	FAILS(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &wait, (void *)8), EFAULT);
+	CHECK(now() - start >= 20 * MSEC && now() - start < 10 * SEC);
+	CHECK(!setitimer(ITIMER_REAL, &value, NULL));
+	wait = at(now() + 10 * SEC);
+	FAILS(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &wait, (void *)8),
+	      EINTR);
+	CHECK(!syscall(SYS_nanosleep, &short_wait, (void *)8));
+	/* Nobody notices a signal that is ignored. */
+	signal(SIGALRM, SIG_IGN);
+	CHECK(!setitimer(ITIMER_REAL, &value, NULL));
+	CHECK(!syscall(SYS_nanosleep, &short_wait, (void *)8));
+	signal(SIGALRM, SIG_DFL);
 }
 
 static void futexes(void)
@@ -87,6 +119,7 @@ int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	sleeps();
+	bad_rest();
 	futexes();
 	descriptors();
 	posix_timers();

@@ -204,8 +204,11 @@ static void run_live(struct host *host)
 
 	fire_events(host);
 	task = TAILQ_FIRST(&host->ready);
-	if (task)
+	if (task) {
+		timers_tell(host);
 		slice_run(task, slice_limit(task, host_now(host) + LIVE_QUANTUM));
+		timers_revive(host);
+	}
 	host_changed(host);
 }
 
@@ -229,8 +232,10 @@ void host_run(struct host *host, int64_t until)
 		task = TAILQ_FIRST(&host->ready);
 		if (host_now(host) >= until || rounds_interrupted())
 			break;
+		timers_tell(host);
 		limit = heap_time(&host->events);
 		slice_run(task, slice_limit(task, limit < until ? limit : until));
+		timers_revive(host);
 	}
 	if (host->tap_epoll >= 0)
 		link_flush();

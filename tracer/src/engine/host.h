@@ -14,6 +14,7 @@ struct event;
 struct stamp_map;
 struct task;
 struct tcp_space;
+struct timer;
 
 TAILQ_HEAD(task_queue, task);
 LIST_HEAD(task_list, task);
@@ -39,6 +40,7 @@ struct host {
 	int64_t burst;		/* real ns computed since the clock last moved */
 	int64_t busy;		/* CPU time of its tasks, in virtual ns */
 	struct heap events;
+	LIST_HEAD(, timer) lagging; /* see timer.c */
 	struct task_queue ready; /* stopped tasks that want to run, in turn */
 	struct task_list tasks;
 	LIST_HEAD(, uptime_file) uptimes;

@@ -42,6 +42,7 @@ struct wait {
 	struct user_regs_struct regs;  /* at its entry */
 	int64_t deadline;	       /* HEAP_NEVER: none */
 	bool expired;
+	bool bad_rest; /* a sleep's rest could not be written */
 	bool restart; /* the call is about to be restarted, with this deadline */
 };
 
@@ -73,10 +74,7 @@ struct process {
 	bool tsc_trapped; /* its rdtsc ends in a SIGSEGV */
 	bool filtered; /* it has seccomp filters of its own */
 	bool stamped; /* it has sockets whose packets are stamped */
-	struct itimer {
-		struct timer timer;
-		int64_t interval;
-	} itimers[3]; /* by ITIMER_REAL and so on */
+	struct timer itimers[3]; /* by ITIMER_REAL and so on */
 	LIST_HEAD(, timerfd) timerfds;
 	LIST_HEAD(, posix_timer) posix_timers;
 	UT_hash_handle hh;  /* by pid */

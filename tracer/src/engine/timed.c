@@ -122,27 +122,30 @@ static bool enter_rt_sigtimedwait(struct task *task, struct user_regs_struct *re
 static bool enter_nanosleep(struct task *task, struct user_regs_struct *regs);
 static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *regs);
 
+static void write_rest(struct task *task, uint64_t address, int64_t remaining)
+{
+	const struct timespec ts = ns_to_timespec(remaining);
+
+	task->wait.bad_rest = task_write(task, address, &ts, sizeof(ts));
+}
+
 static void finish_nanosleep(struct task *task, const struct user_regs_struct *args,
 			     int64_t remaining, bool timed_out)
 {
-	struct timespec ts = ns_to_timespec(remaining);
-
 	if (!timed_out && args->rsi)
-		task_write(task, args->rsi, &ts, sizeof(ts));
+		write_rest(task, args->rsi, remaining);
 }
 
 static void finish_clock_nanosleep(struct task *task,
 				   const struct user_regs_struct *args,
 				   int64_t remaining, bool timed_out)
 {
-	struct timespec ts;
 	int64_t offset;
 
 	if (!clock_offset((int64_t)args->rdi, &offset))
 		remaining = timer_left(&task->sleep, task->host);
-	ts = ns_to_timespec(remaining);
 	if (!timed_out && args->r10 && !((int)args->rsi & TIMER_ABSTIME))
-		task_write(task, args->r10, &ts, sizeof(ts));
+		write_rest(task, args->r10, remaining);
 }
 
 /* The kernel writes back the time that is left, and on timeout empty sets. */
@@ -189,7 +192,21 @@ static void emulate_unshare(struct task *task, struct user_regs_struct *regs)
 {
 	pids_unshare(task, regs);
 	if (regs->rdi & CLONE_NEWUSER)
-		uptime_reveal(task, regs);
+		uptime_reveal(task);
+}
+
+static void emulate_clone(struct task *task, struct user_regs_struct *regs)
+{
+	(void)regs;
+	uptime_reveal(task);
+}
+
+static void emulate_clone3(struct task *task, struct user_regs_struct *regs)
+{
+	uint64_t flags; /* what its arguments begin with */
+
+	if (!task_read(task, regs->rdi, &flags, sizeof(flags)) && flags & CLONE_NEWUSER)
+		uptime_reveal(task);
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -251,7 +268,8 @@ const struct timed_call timed_calls[] = {
 	CALL(connect, ALWAYS, .enter = enter_connect),
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
 	CALL(prctl, PRCTL, .emulate = enter_own_filter),
-	CALL(clone, NEWUSER, .emulate = uptime_reveal),
+	CALL(clone, NEWUSER, .emulate = emulate_clone),
+	CALL(clone3, ALWAYS, .emulate = emulate_clone3), /* its flags are in memory */
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */

@@ -48,7 +48,6 @@ struct timerfd {
 	LIST_ENTRY(timerfd) entry;
 	struct process *process;
 	int fd;	   /* in the process */
-	int64_t interval;
 	unsigned int misses; /* expiries at which nobody had it open */
 };
 
@@ -132,8 +131,10 @@ static void timerfd_fire(struct event *event, struct host *host)
 {
 	struct timerfd *timer = container_of(event, struct timerfd, timer.event);
 	int64_t unread = procfs_fdinfo(getpid(), timer->own.fd, "ticks:");
-	uint64_t ticks = unread > 0 ? (uint64_t)unread + 1 : 1;
+	uint64_t ticks = (uint64_t)timer_expiries(&timer->timer, host);
 
+	if (unread > 0)
+		ticks += (uint64_t)unread;
 	if (ioctl(timer->own.fd, TFD_IOC_SET_TICKS, &ticks)) {
 		/* A kernel without it: the shortest real timer gives one tick. */
 		const struct itimerspec soon = { .it_value.tv_nsec = 1 };
@@ -142,11 +143,11 @@ static void timerfd_fire(struct event *event, struct host *host)
 	}
 	if (is_held(timer)) {
 		timer->misses = 0;
-	} else if (!timer->interval || ++timer->misses > MISSES_MAX) {
+	} else if (!timer->timer.interval || ++timer->misses > MISSES_MAX) {
 		timerfd_free(timer);
 		return;
 	}
-	timer_repeat(&timer->timer, host, timer->interval);
+	timer_again(&timer->timer, host, unread <= 0);
 	task_drain();
 }
 
@@ -188,6 +189,7 @@ static struct timerfd *timerfd_open(struct process *process, int fd)
 	timer->fd = fd;
 	timer->process = process;
 	timer->timer.event.fire = timerfd_fire;
+	timer->timer.visible = true;
 	LIST_INSERT_HEAD(&process->timerfds, timer, entry);
 	tsearch(timer, &timerfds, compare);
 	return timer;
@@ -201,7 +203,7 @@ static int timerfd_write(struct task *task, const struct timerfd *timer,
 	if (!address)
 		return 0;
 	if (timer) {
-		value.it_interval = ns_to_timespec(timer->interval);
+		value.it_interval = ns_to_timespec(timer->timer.interval);
 		value.it_value = ns_to_timespec(timer_left(&timer->timer, task->host));
 	}
 	return task_write(task, address, &value, sizeof(value));
@@ -236,7 +238,7 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	}
 	/* Takes back ticks that were not read. */
 	timerfd_settime(timer->own.fd, 0, &disarmed, NULL);
-	timer->interval = timespec_to_ns(&value.it_interval);
+	timer->timer.interval = timespec_to_ns(&value.it_interval);
 	timer_set(&timer->timer, timer->process->host, timespec_to_ns(&value.it_value),
 		  regs->rsi & TFD_TIMER_ABSTIME, timerfd_clock_offset(timer));
 	call_skip(task, regs, 0);

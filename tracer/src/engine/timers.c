@@ -12,70 +12,14 @@
 
 #include "calls.h"
 #include "clocks.h"
-#include "cputime.h"
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "procfs.h"
 #include "task.h"
 #include "timers.h"
 
-/* ---- what timers share ------------------------------------------------- */
-
-static int64_t timer_now(const struct timer *timer, const struct host *host)
-{
-	return timer->cpu ? timer->cpu->ns : host_now(host);
-}
-
-/* Else it is in its host's heap, if it is set at all. */
-static bool in_cpu_heap(const struct timer *timer)
-{
-	return timer->cpu && timer->due > timer->cpu->ns;
-}
-
-void timer_cancel(struct timer *timer, struct host *host)
-{
-	if (in_cpu_heap(timer))
-		heap_remove(&timer->cpu->timers, &timer->event.node);
-	else
-		host_remove_event(host, &timer->event);
-}
-
-static void timer_arm(struct timer *timer, struct host *host, int64_t due)
-{
-	timer_cancel(timer, host);
-	timer->due = due;
-	if (in_cpu_heap(timer))
-		heap_set(&timer->cpu->timers, &timer->event.node, due);
-	else
-		host_add_event(host, &timer->event, timer->cpu ? host_now(host) : due);
-}
-
-int64_t timer_left(const struct timer *timer, const struct host *host)
-{
-	int64_t left = timer->due - timer_now(timer, host);
-
-	if (!heap_contains(&timer->event.node))
-		return 0;
-	return left > 0 ? left : 1;
-}
-
-void timer_repeat(struct timer *timer, struct host *host, int64_t interval)
-{
-	if (interval)
-		timer_arm(timer, host, timer->due + interval);
-}
-
-void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolute,
-	       int64_t offset)
-{
-	if (!time)
-		timer_cancel(timer, host);
-	else if (time == HEAP_NEVER)
-		timer_arm(timer, host, time);
-	else
-		timer_arm(timer, host,
-			  absolute ? time - offset : timer_now(timer, host) + time);
-}
+/* ---- what timers are set to ---------------------------------------------- */
 
 static bool timespec_valid(const struct timespec *ts)
 {
@@ -106,15 +50,27 @@ struct timespec ns_to_timespec(int64_t ns)
 
 /* ---- interval timers --------------------------------------------------- */
 
+/* Whether the last signal waits to be taken: worth a look if signals are many. */
+static bool is_pending(const struct timer *itimer, pid_t pid, int signal)
+{
+	return timer_is_fast(itimer) &&
+	       procfs_status_set(pid, "ShdPnd:") >> (signal - 1) & 1;
+}
+
 static void itimer_expired(struct event *event, struct host *host, int which,
 			   int signal)
 {
-	struct itimer *itimer = container_of(event, struct itimer, timer.event);
+	struct timer *itimer = container_of(event, struct timer, event);
 	struct process *process =
 		container_of(itimer - which, struct process, itimers[0]);
 	siginfo_t info = { .si_signo = signal, .si_code = SI_TIMER };
 
-	timer_repeat(&itimer->timer, host, itimer->interval);
+	timer_expiries(itimer, host);
+	if (is_pending(itimer, process->pid, signal)) {
+		timer_again(itimer, host, false);
+		return;
+	}
+	timer_again(itimer, host, true);
 	info.si_timerid = TIMERID_KERNEL;
 	syscall(SYS_rt_sigqueueinfo, process->pid, signal, &info);
 	task_drain();
@@ -143,12 +99,12 @@ static void itimer_set(struct process *process, int which, int64_t value,
 		[ITIMER_VIRTUAL] = virtual_fire,
 		[ITIMER_PROF] = prof_fire,
 	};
-	struct itimer *itimer = &process->itimers[which];
+	struct timer *itimer = &process->itimers[which];
 
-	itimer->timer.event.fire = fire[which];
-	itimer->timer.cpu = which == ITIMER_REAL ? NULL : &process->cpu;
+	itimer->event.fire = fire[which];
+	itimer->cpu = which == ITIMER_REAL ? NULL : &process->cpu;
 	itimer->interval = interval;
-	timer_set(&itimer->timer, process->host, value, false, 0);
+	timer_set(itimer, process->host, value, false, 0);
 }
 
 static struct timeval to_timeval(int64_t ns)
@@ -159,12 +115,12 @@ static struct timeval to_timeval(int64_t ns)
 	return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
-static int itimer_write(struct task *task, const struct itimer *itimer,
+static int itimer_write(struct task *task, const struct timer *itimer,
 			uint64_t address)
 {
 	struct itimerval value = {
 		.it_interval = to_timeval(itimer->interval),
-		.it_value = to_timeval(timer_left(&itimer->timer, task->host)),
+		.it_value = to_timeval(timer_left(itimer, task->host)),
 	};
 
 	return address ? task_write(task, address, &value, sizeof(value)) : 0;
@@ -219,8 +175,8 @@ void timers_getitimer(struct task *task, struct user_regs_struct *regs)
 
 void timers_alarm(struct task *task, struct user_regs_struct *regs)
 {
-	const struct itimer *real = &task->process->itimers[ITIMER_REAL];
-	int64_t left = timer_left(&real->timer, task->host);
+	const struct timer *real = &task->process->itimers[ITIMER_REAL];
+	int64_t left = timer_left(real, task->host);
 	int64_t seconds = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
 
 	if (left && !seconds)
@@ -241,7 +197,7 @@ void timers_exec(struct process *process)
 void timers_forget(struct process *process)
 {
 	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
-		timer_cancel(&process->itimers[which].timer, process->host);
+		timer_cancel(&process->itimers[which], process->host);
 	timers_posix_forget(process);
 	timerfds_forget(process);
 }

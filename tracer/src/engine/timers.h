@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/user.h>
 #include <time.h>
 
@@ -30,21 +31,36 @@ struct cpu_clock {
 struct timer {
 	struct event event;
 	struct cpu_clock *cpu; /* NULL: the host's clock */
-	int64_t due;
+	int64_t due;	       /* the first expiry that has not been counted */
+	int64_t at;	       /* when the event is to fire, which is not before */
+	int64_t interval;      /* 0: it expires once */
+	bool visible;	       /* what it has told can be seen without a stop */
+	bool lagging;	       /* in host->lagging: timer.c */
+	LIST_ENTRY(timer) entry;
 };
 
 int64_t timespec_to_ns(const struct timespec *ts); /* HEAP_NEVER if far away */
 struct timespec ns_to_timespec(int64_t ns);
 /* Reads what a timer is to be set to; 0 or what the call returns. */
 int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value);
-/* Time until it is due, 0 if it is not set. */
+/* timer.c: time until it is due, 0 if it is not set. */
 int64_t timer_left(const struct timer *timer, const struct host *host);
-/* The next expiry of a periodic timer, from where the last one was due. */
-void timer_repeat(struct timer *timer, struct host *host, int64_t interval);
 /* Sets a timer: 0 disarms it. `offset` is that of its clock, for absolute times. */
 void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolute,
 	       int64_t offset);
 void timer_cancel(struct timer *timer, struct host *host);
+/* When it has fired: how often it has expired. */
+int64_t timer_expiries(struct timer *timer, const struct host *host);
+/* Then it is armed again, if it is periodic; `heeded`: what it told before was seen. */
+void timer_again(struct timer *timer, struct host *host, bool heeded);
+/* Whether what it has told may be left unheeded. */
+bool timer_is_fast(const struct timer *timer);
+/* The last that it told is seen now: how often it has expired since. */
+int64_t timer_overruns(struct timer *timer, struct host *host);
+/* A task of the host is about to run, and may look. */
+void timers_tell(struct host *host);
+/* One has run, and may have taken what timers told. */
+void timers_revive(struct host *host);
 
 /*
  * In signals of interval timers: only the kernel may send them as they have to

@@ -35,7 +35,6 @@ struct posix_timer {
 	struct process *process;
 	int32_t id;
 	int64_t clock;	  /* its clock's offset to CLOCK_MONOTONIC */
-	int64_t interval;
 	struct sigevent notify;
 	pid_t tid;	  /* of the thread that gets the signal; 0: any */
 	bool sent;	  /* a signal, which is not known to have been taken */
@@ -86,6 +85,13 @@ static bool is_pending(const struct posix_timer *timer)
 	return pending >> (timer->notify.sigev_signo - 1) & 1;
 }
 
+static void count_overruns(struct posix_timer *timer, int64_t expiries)
+{
+	timer->overrun = expiries < INT_MAX - timer->overrun ?
+				 timer->overrun + (int)expiries :
+				 INT_MAX;
+}
+
 /* A timer has one signal at a time, and counts what it could not send. */
 static void timer_fire(struct event *event, struct host *host)
 {
@@ -97,16 +103,21 @@ static void timer_fire(struct event *event, struct host *host)
 		.si_code = SI_TIMER,
 	};
 
-	timer_repeat(&timer->timer, host, timer->interval);
-	if (timer->notify.sigev_notify == SIGEV_NONE)
+	int64_t expiries = timer_expiries(&timer->timer, host);
+
+	if (timer->notify.sigev_notify == SIGEV_NONE) {
+		timer_again(&timer->timer, host, false);
 		return;
+	}
 	if (timer->sent && is_pending(timer)) {
-		if (timer->overrun < INT_MAX)
-			timer->overrun++;
+		count_overruns(timer, expiries);
+		timer_again(&timer->timer, host, false);
 		return;
 	}
 	timer->sent = true;
 	timer->overrun = 0;
+	count_overruns(timer, expiries - 1);
+	timer_again(&timer->timer, host, true);
 	info.si_timerid = timer->id;
 	info.si_value = timer->notify.sigev_value;
 	if (timer->tid)
@@ -131,6 +142,7 @@ static bool complete(struct task *task, siginfo_t *info)
 	if (!timer)
 		return false;
 	timer->sent = false;
+	count_overruns(timer, timer_overruns(&timer->timer, task->host));
 	timer->last_overrun = info->si_overrun = timer->overrun;
 	return true;
 }
@@ -229,7 +241,7 @@ static int write_left(struct task *task, const struct posix_timer *timer,
 		      uint64_t address)
 {
 	struct itimerspec value = {
-		.it_interval = ns_to_timespec(timer->interval),
+		.it_interval = ns_to_timespec(timer->timer.interval),
 		.it_value = ns_to_timespec(timer_left(&timer->timer, task->host)),
 	};
 
@@ -252,8 +264,8 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, result);
 		return;
 	}
-	timer->interval = timespec_to_ns(&value.it_interval);
-	timer->overrun = 0;
+	timer->timer.interval = timespec_to_ns(&value.it_interval);
+	timer->overrun = timer->last_overrun = 0;
 	time = timespec_to_ns(&value.it_value);
 	timer_set(&timer->timer, task->host, time, regs->rsi & TIMER_ABSTIME,
 		  timer->clock);

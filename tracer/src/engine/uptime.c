@@ -136,13 +136,12 @@ void uptime_forget(struct process *process)
 	free(file);
 }
 
-void uptime_reveal(struct task *task, struct user_regs_struct *regs)
+void uptime_reveal(const struct task *task)
 {
 	char path[48];
 	pid_t child;
 	int ns;
 
-	(void)regs;
 	if (!task->process->uptime)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", task->tid);

@@ -10,7 +10,6 @@
 struct host;
 struct process;
 struct task;
-struct user_regs_struct;
 
 /* What the tracer is to do. */
 enum kronos_uptime uptime_wanted(const struct host *host, pid_t pid);
@@ -23,7 +22,7 @@ void uptime_forget(struct process *process);
  * The task is about to make a user namespace, in which it may mount a procfs
  * only if it sees the whole of this one: from now on with the real file.
  */
-void uptime_reveal(struct task *task, struct user_regs_struct *regs);
+void uptime_reveal(const struct task *task);
 /* A task of the host is about to run: what it can read there is the host's clock. */
 void uptime_update(struct host *host);
 

@@ -128,7 +128,7 @@ void wait_begin(struct task *task, const struct timed_call *call,
 	wait->call = call;
 	wait->regs = *regs;
 	wait->deadline = deadline;
-	wait->expired = false;
+	wait->expired = wait->bad_rest = false;
 	wait->restart = false;
 	wait->timeout.fire = wait_timeout;
 	host_add_event(task->host, &wait->timeout, deadline);
@@ -138,7 +138,7 @@ void wait_end(struct task *task)
 {
 	host_remove_event(task->host, &task->wait.timeout);
 	task->wait.call = NULL;
-	task->wait.restart = false;
+	task->wait.restart = task->wait.bad_rest = false;
 }
 
 const char *timed_call_of(const struct task *task)
@@ -378,6 +378,15 @@ static enum disposition signal_disposition(const struct task *task, int signal)
 		       DEFAULT;
 }
 
+static void fail_if_bad_rest(struct task *task, struct user_regs_struct *regs)
+{
+	if (!task->wait.bad_rest)
+		return;
+	regs->rax = (uint64_t)-EFAULT;
+	regs->orig_rax = (uint64_t)-1;
+	wait_end(task);
+}
+
 /* Untraced, a task does not even wake up for a signal that it ignores. */
 void wait_signalled(struct task *task, int signal)
 {
@@ -392,10 +401,12 @@ void wait_signalled(struct task *task, int signal)
 			go_on(task, &regs);
 			break;
 		case CAUGHT: /* it will not be restarted as it is */
+			fail_if_bad_rest(task, &regs);
 			if (task->wait.restart)
 				wait_end(task);
 			break;
 		case DEFAULT:
+			fail_if_bad_rest(task, &regs);
 			break;
 		}
 	}
