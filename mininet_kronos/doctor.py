@@ -6,6 +6,7 @@ import gzip
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -232,6 +233,8 @@ def _network_parts() -> Iterator[Finding]:
     yield _as_finding("root", machine.check_root, ENGINES)
     yield _as_finding("Mininet", machine.check_mininet, ENGINES, "there are no networks")
     yield _as_finding("programs", machine.check_programs, ENGINES, "networks cannot be made")
+    if os.geteuid() == 0 and shutil.which("mnexec"):
+        yield _as_finding("namespaces", machine.check_namespaces, ENGINES, "hosts cannot be made")
     yield _as_finding("TUN", machine.check_tun, (USER,), "links need TAP devices")
     yield _as_finding("Ryu", machine.check_ryu, (), "networks need another controller, or bridges")
 

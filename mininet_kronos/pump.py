@@ -142,12 +142,13 @@ class Pump:
     def wait_outside(self, fd: int) -> None:
         """Wait, in real time, until a descriptor of a program outside is readable; it may ask switches.
 
-        What is instant answers; virtual time moves by nanoseconds.
+        What is instant answers. The kernel engine needs a little virtual time for it.
         """
+        kernel = self.experiment.engine == "kernel"
         while not is_ready(fd):
-            if self.frozen:
+            if kernel and self.frozen:
                 self.progress(1, timestep=1)
-            self._sleep(fd, MILLISECOND)
+            self._sleep(fd, MILLISECOND if kernel else None)
 
     @contextmanager
     def watching(self, fds: Iterable[int], callback: Callable[[], None]) -> Iterator[None]:

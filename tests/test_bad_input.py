@@ -120,17 +120,10 @@ KRONOS = [sys.executable, "-m", "mininet_kronos"]
 HIDDEN = "import sys; sys.modules[{0!r}] = None; sys.argv[0] = 'kronos'; sys.dont_write_bytecode = True\n"
 
 
-def without(tmp_path, *programs):
-    """Return a PATH that has everything but these programs."""
-    directory = tmp_path / "bin"
-    directory.mkdir()
-    for path in reversed(os.environ["PATH"].split(":")):
-        for program in Path(path).glob("*") if Path(path).is_dir() else ():
-            if program.name not in programs:
-                link = directory / program.name
-                link.unlink(missing_ok=True)
-                link.symlink_to(program)
-    return {**os.environ, "PATH": str(directory)}
+def without(program):
+    """Return a command prefix in front of which a program is missing."""
+    path = shutil.which(program)
+    return ["unshare", "--mount", "sh", "-ec", f'mount --bind /dev/null {path}; exec "$@"', "sh"]
 
 
 def last_line(done):
@@ -142,27 +135,53 @@ def last_line(done):
 @pytest.mark.parametrize(
     ("hidden", "package"),
     [
-        (["ovs-vsctl"], "openvswitch-switch"),
-        (["ovs-vswitchd"], "openvswitch-switch"),
-        (["mnexec"], "mininet"),
-        (["ifconfig"], "net-tools"),
+        ("ovs-vsctl", "openvswitch-switch"),
+        ("ovs-vswitchd", "openvswitch-switch"),
+        ("mnexec", "mininet"),
+        ("ifconfig", "net-tools"),
     ],
 )
-def test_a_missing_program_is_named_with_its_package(run_python, run_script, tmp_path, hidden, package):
-    env = without(tmp_path, *hidden)
-    wanted = f"{hidden[0]} is not installed; run: apt-get install {package}"
-    done = run_python(SCRIPT, env=env)
+def test_a_missing_program_is_named_with_its_package(run_script, hidden, package):
+    wanted = f"{hidden} is not installed; run: apt-get install {package}"
+    done = run_script(*without(hidden), sys.executable, "-c", SCRIPT)
     assert last_line(done).endswith(f"MissingProgramError: {wanted}")
     for command in ["mn", "--topo", "single,2", "--test", "none"], ["doctor"]:
-        done = run_script(*KRONOS, *command, env=env)
+        done = run_script(*without(hidden), *KRONOS, *command)
         assert done.status == 1, done
         assert wanted in done.err + done.out
         assert "Traceback" not in done.err
 
 
-def test_a_missing_mn_is_named(run_script, tmp_path):
-    done = run_script(*KRONOS, "mn", env=without(tmp_path, "mn"))
+def test_a_missing_mn_is_named(run_script):
+    done = run_script(*without("mn"), *KRONOS, "mn")
     assert (done.status, done.one_line()) == (1, "kronos: mn is not installed; run: apt-get install mininet")
+
+
+CHROOT = """
+mount -t tmpfs kronos-test "$1"
+for part in /*; do
+    [ -d "$part" ] || continue
+    mkdir -p "$1$part"
+    mount --rbind "$part" "$1$part"
+done
+exec chroot "$@"
+"""
+
+
+def test_a_chroot_is_refused_before_mininet_hangs(run_script, tmp_path):
+    chroot = ["unshare", "--mount", "sh", "-ec", CHROOT, "sh", tmp_path]
+    done = run_script(*chroot, *KRONOS, "mn", "--test", "pingall", cwd="/")
+    assert (done.status, "this is a chroot" in done.one_line(), done.out) == (1, True, ""), done
+    done = run_script(*chroot, *KRONOS, "doctor", cwd="/")
+    assert done.status == 1, done
+    assert re.search(r"^PROBLEM +namespaces +this is a chroot.* use a container", done.out, re.MULTILINE)
+
+
+def test_a_users_path_will_do(run_script):
+    """On Debian it lacks the directories in which ifconfig and ovs-vswitchd are; `su` keeps it."""
+    env = {"PATH": "/usr/bin:/bin"}
+    assert run_script(*KRONOS, "mn", "--topo", "single,2", "--test", "pingall", env=env).status == 0
+    assert "PROBLEM" not in run_script(*KRONOS, "doctor", env=env).out
 
 
 @pytest.mark.parametrize("command", ["doctor", "clean"])

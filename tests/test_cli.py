@@ -200,7 +200,7 @@ def test_programs_outside_may_ask_the_switches(cli):
     )
     assert "s1\n" in said
     assert "actions=CONTROLLER" in said
-    assert clock_readings(said)[0].expected < 1
+    assert clock_readings(said) == [0]
     assert "end" in said
 
 

@@ -1,6 +1,9 @@
 """Switches in virtual time: kinds, paces, and what Open vSwitch does by the clock."""
 
+import os
 import re
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +29,23 @@ PROGRAM = Path(__file__).parent / "programs" / "user_switch.py"
 
 def free_pair(**params):
     return Pair(delay="5ms", bw=None, host=FREE, **params)
+
+
+HELLO = b"\x04\x00\x00\x08\x00\x00\x00\x01"  # of OpenFlow 1.3
+
+
+def test_programs_outside_are_answered_while_time_stands(make_net, cpus):
+    net = make_net(free_pair(), cpus=cpus)
+    warm_up(net["h1"], net["h2"])
+    now = net.now
+    assert subprocess.check_output(["ovs-vsctl", "list-br"], text=True) == "s1\n"
+    assert os.system("ovs-ofctl -O OpenFlow13 add-flow s1 priority=9,icmp,actions=drop") == 0
+    with socket.create_connection(("127.0.0.1", net.controllers[0].port), 60) as another_switch:
+        another_switch.sendall(HELLO)
+        assert another_switch.recv(8)[:2] == HELLO[:2]
+    assert net.now == now
+    result, text = ping(net["h1"], net["h2"], 1, options="-W 1")
+    assert result.received == 0, text
 
 
 # Kinds of switches

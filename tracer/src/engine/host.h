@@ -74,6 +74,11 @@ int64_t host_next(const struct host *host);
  * they have blocked or the host's clock is `until`.
  */
 void host_run(struct host *host, int64_t until);
+/*
+ * While everything stands still: gives an instant task a turn that somebody
+ * outside has woken, such as ovs-vsctl. Returns false if there is none.
+ */
+bool host_answer(void);
 /* To be called when its ready tasks or events have changed. */
 void host_changed(struct host *host);
 /* The host's clock, which is never behind the window. */

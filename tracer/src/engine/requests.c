@@ -459,7 +459,7 @@ void requests_serve(void)
 
 	if (engine.live)
 		rounds_live(-1);
-	else
+	else if (!host_answer())
 		epoll_wait(engine.epoll, &event, 1, -1);
 	eventfd_clear(engine.wake);
 	task_drain();
