@@ -27,7 +27,7 @@ LOSSY = ((10, 10), (100, 2), (100, 10), (100, 50))
 PAYLOAD = 1448 / 1514  # of a frame
 
 
-class Direct(Topo):  # type: ignore[misc]
+class Direct(Topo):
     """h1 -- h2."""
 
     def build(self, **link: Any) -> None:

@@ -22,7 +22,7 @@ from mininet_kronos.units import format_duration, parse_count, parse_duration
 TYPED_MAX = 4096
 
 
-class KronosCLI(CLI):  # type: ignore[misc]
+class KronosCLI(CLI):
     """CLI whose commands run rounds until they end, with verbs for virtual time."""
 
     helpStr = CLI.helpStr.partition("However, starting up an xterm")[0] + (  # noqa: N815

@@ -43,7 +43,7 @@ class Endpoint:
         return self.address
 
 
-class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
+class KronosController(KronosNodeMixin, Controller):
     """Runs a controller's program as a logical process that takes part in the rounds."""
 
     _ports: ClassVar[set[int]] = set()  # of the net's controllers
@@ -189,7 +189,7 @@ class KronosController(KronosNodeMixin, Controller):  # type: ignore[misc]
 class KronosRyu(KronosController):
     """Runs Ryu applications as a logical process that takes part in the rounds."""
 
-    title = "Ryu"  # type: ignore[assignment]
+    title = "Ryu"
 
     def __init__(
         self, name: str, *args: str, apps: str | Iterable[str] = (), ryuArgs: str = "", **params: Any
@@ -216,7 +216,7 @@ class KronosRyu(KronosController):
         return bool(installed())
 
 
-class KronosRemoteController(KronosNodeMixin, RemoteController):  # type: ignore[misc]
+class KronosRemoteController(KronosNodeMixin, RemoteController):
     """A controller that somebody else runs, in real time: for debugging."""
 
     def __init__(self, name: str, *args: Any, kronos: Pump | None = None, **params: Any) -> None:

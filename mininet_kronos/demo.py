@@ -121,7 +121,7 @@ def plain_mininet(topo: Any, netem: bool) -> Iterator[Any]:
     setLogLevel("critical")  # tc warns of its rounding
     with tempfile.TemporaryDirectory(prefix="kronos-demo-") as directory:
 
-        class Ryu(Controller):  # type: ignore[misc]
+        class Ryu(Controller):
             def start(self) -> None:
                 self.cmd(ryu_command(self.port, [LEARNING_SWITCH], Path(directory, "ryu")) + " & ryu=$!")
 
@@ -129,7 +129,7 @@ def plain_mininet(topo: Any, netem: bool) -> Iterator[Any]:
                 self.cmd("kill $ryu; wait $ryu")
                 self.terminate()
 
-        class Link(TCLink):  # type: ignore[misc]
+        class Link(TCLink):
             def __init__(self, *args: Any, delay: str | None = None, **params: Any) -> None:
                 # A userspace switch needs finished checksums.
                 super().__init__(*args, delay=delay if netem else None, txo=False, rxo=False, **params)

@@ -69,7 +69,7 @@ def _kernel_config() -> dict[str, str]:
         (Path("/boot", f"config-{platform.release()}"), open),
     ):
         if path.exists():
-            with read(path, "rt") as lines:  # type: ignore[operator]
+            with read(path, "rt") as lines:
                 return dict(re.findall(r"^CONFIG_(\w+)=(\w+)$", lines.read(), re.MULTILINE))
     return {}
 

@@ -19,7 +19,7 @@ KNOWN = (
 )  # fmt: skip
 
 
-class KernelIntf(ObservedIntfMixin, TCIntf):  # type: ignore[misc]
+class KernelIntf(ObservedIntfMixin, TCIntf):
     """One end of a KernelLink; traffic control shapes what it sends."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -52,7 +52,7 @@ class KernelIntf(ObservedIntfMixin, TCIntf):  # type: ignore[misc]
         return super().config(**{"txo": False, "rxo": False, **rest, **shaping})
 
 
-class KernelLink(Link):  # type: ignore[misc]
+class KernelLink(Link):
     """A link in virtual time between two nodes of a KronosNet, with the kernel engine."""
 
     def __init__(self, node1: Any, node2: Any, *args: Any, **params: Any) -> None:

@@ -73,7 +73,7 @@ class ObservedIntfMixin:
         self.link = None
 
 
-class KronosIntf(ObservedIntfMixin, Intf):  # type: ignore[misc]
+class KronosIntf(ObservedIntfMixin, Intf):
     """One end of a KronosLink; what it sends is shaped by its own parameters."""
 
     def __init__(self, *args: Any, **params: Any) -> None:
@@ -119,7 +119,7 @@ class KronosIntf(ObservedIntfMixin, Intf):  # type: ignore[misc]
         link.kronos.experiment.capture(link.kronos_link, int(self is link.intf2), descriptor)
 
 
-class KronosLink(Link):  # type: ignore[misc]
+class KronosLink(Link):
     """A link in virtual time between two nodes of a KronosNet.
 
     With the kernel engine it is a KernelLink: the kernel's own traffic control does what is asked for.

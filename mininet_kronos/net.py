@@ -71,7 +71,7 @@ def stop_all(status: str = "stopped") -> None:
         KronosNet._live.stop(status)
 
 
-class KronosNet(Mininet):  # type: ignore[misc]
+class KronosNet(Mininet):
     """A Mininet in virtual time.
 
     start() brings it up in real time and freezes it; after that, virtual time passes only in run(),

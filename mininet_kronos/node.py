@@ -163,7 +163,7 @@ class KronosNodeMixin:
         self.cleanup()
 
 
-class KronosHost(KronosNodeMixin, Host):  # type: ignore[misc]
+class KronosHost(KronosNodeMixin, Host):
     """A host with a clock of its own: virtual time passes with the work that it does."""
 
     def __init__(

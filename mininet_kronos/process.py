@@ -32,7 +32,7 @@ class _PumpedPipe(io.FileIO):
         self._heard = heard
         pumps.own(fd, pump)
 
-    def readinto(self, buffer: Any) -> int | None:  # type: ignore[override]
+    def readinto(self, buffer: Any) -> int | None:
         """Read what is there, or wait for it."""
         if os.get_blocking(self.fileno()):
             self._pump.wait(self.fileno())
@@ -42,9 +42,9 @@ class _PumpedPipe(io.FileIO):
         return size
 
     read = io.RawIOBase.read  # type: ignore[assignment]
-    readall = io.RawIOBase.readall  # type: ignore[assignment]
+    readall = io.RawIOBase.readall
 
-    def write(self, data: Any) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         """Write some of the data; the caller comes again with the rest."""
         return pumps.write_all(self.fileno(), bytes(data), self._pump)
 

@@ -48,7 +48,7 @@ def mend_link_discovery(framework: str) -> None:
     hub: Any = importlib.import_module(f"{framework}.lib.hub")
     switches: Any = importlib.import_module(f"{framework}.topology.switches")
 
-    class BoundedEvent(hub.Event):  # type: ignore[misc]
+    class BoundedEvent(hub.Event):
         def wait(self, timeout: float | None = None) -> Any:
             return super().wait(switches.Switches.LLDP_SEND_PERIOD_PER_PORT if timeout is None else timeout)
 

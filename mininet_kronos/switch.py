@@ -105,7 +105,7 @@ class KronosSwitchMixin(KronosNodeMixin):
         ]
 
 
-class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
+class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
     """OVSSwitch with the userspace datapath.
 
     Instant switches share one Open vSwitch of the net's. Their shells are in its logical process, so that
@@ -208,7 +208,7 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):  # type: ignore[misc]
             self.ovs.stop()
 
 
-class KronosOVSBridge(KronosOVSSwitch, OVSBridge):  # type: ignore[misc]
+class KronosOVSBridge(KronosOVSSwitch, OVSBridge):
     """A KronosOVSSwitch that switches by itself, with no controller."""
 
     def __init__(self, name: str, *args: Any, **params: Any) -> None:
@@ -220,7 +220,7 @@ class KronosOVSBridge(KronosOVSSwitch, OVSBridge):  # type: ignore[misc]
         return bool(OVSBridge.connected(self)) if self.kronos.frozen else True
 
 
-class KronosLinuxBridge(KronosSwitchMixin, LinuxBridge):  # type: ignore[misc]
+class KronosLinuxBridge(KronosSwitchMixin, LinuxBridge):
     """LinuxBridge in virtual time: the kernel forwards, at once.
 
     Timers of the kernel's (those of its spanning tree, the ageing of addresses) run in real time.

@@ -24,7 +24,7 @@ from mininet.topo import Topo
 HOSTS_PER_LEAF = 2
 
 
-class FatTree(Topo):  # type: ignore[misc]
+class FatTree(Topo):
     """A root, `fanout` switches below it, and as many leaves below each of those."""
 
     def build(self, fanout: int = 5, bw: float = 1000, delay: str = "1ms") -> None:

@@ -18,7 +18,7 @@ import argparse
 from mininet.topo import Topo
 
 
-class Linear(Topo):  # type: ignore[misc]
+class Linear(Topo):
     """k switches in a row with n hosts each; all links are alike."""
 
     def build(self, k: int = 3, n: int = 1, bw: float = 100, delay: str = "1ms") -> None:

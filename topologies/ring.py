@@ -22,7 +22,7 @@ import argparse
 from mininet.topo import Topo
 
 
-class Ring(Topo):  # type: ignore[misc]
+class Ring(Topo):
     """2n switches in a ring with a host each."""
 
     def build(self, n: int = 5, bw: float = 1000, delay: str = "1ms") -> None:

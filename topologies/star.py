@@ -20,7 +20,7 @@ import argparse
 from mininet.topo import Topo
 
 
-class Star(Topo):  # type: ignore[misc]
+class Star(Topo):
     """k hosts around one switch."""
 
     def build(self, k: int = 8, bw: float = 1000, delay: str = "1ms", cpu_speed: float | None = None) -> None:
