@@ -28,6 +28,7 @@
 #include "host.h"
 #include "inject.h"
 #include "latch.h"
+#include "stops.h"
 #include "task.h"
 
 #ifndef TRAP_PERF
@@ -116,7 +117,7 @@ static int let_go(struct task *task, int request)
 	siginfo_t info;
 
 	task->signal = 0;
-	ptrace(request, task->tid, 0, signal);
+	stop_leave(task, request, signal);
 	if (waitpid(task->tid, &status, WNOHANG | __WALL | __WNOTHREAD) != task->tid)
 		return BLOCKED;
 	held = (struct held){ task->tid, status };

@@ -23,7 +23,9 @@
  *   wire.c     frames from one process to another
  *   host.c     a logical process: its clock, its events, its ready tasks
  *   task.c     a dilated thread: seize, resume, its ptrace stops, its end
+ *   stops.c    what is known of a ptrace stop, and the way out
  *   latch.c    stops a task that was blocked before it runs user code
+ *   latch_program.c its BPF program, which lists stops
  *   slice.c    one turn of one task, and what it is charged
  *   watchdog.c the second thread
  *   counter.c  slices of exactly so many instructions; counter_perf.c

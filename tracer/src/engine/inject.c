@@ -26,6 +26,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "stops.h"
 #include "task.h"
 #include "tsc.h"
 
@@ -67,17 +68,6 @@ int task_write(const struct task *task, uint64_t address, const void *data,
 			       (ssize_t)size ?
 		       0 :
 		       -EFAULT;
-}
-
-bool task_get_regs(const struct task *task, struct user_regs_struct *regs)
-{
-	return ptrace(PTRACE_GETREGS, task->tid, 0, regs) == 0;
-}
-
-void task_set_regs(const struct task *task, const struct user_regs_struct *regs)
-{
-	/* Fails only if the task has been killed meanwhile. */
-	ptrace(PTRACE_SETREGS, task->tid, 0, regs);
 }
 
 /* Every 64-bit process has the same image as this one. */
@@ -144,6 +134,7 @@ static int64_t remote_call(struct task *task, struct user_regs_struct *regs, int
 	regs->rax = (uint64_t)nr;
 	regs->orig_rax = (uint64_t)-1;
 	task_set_regs(task, regs);
+	stop_forget(task);
 	/* A signal that was pending already stops it before the step: once more. */
 	do {
 		if (ptrace(PTRACE_SINGLESTEP, task->tid, 0, 0) ||

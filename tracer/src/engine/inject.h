@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory and registers of tasks; the clock page and the replaced vDSO in them. */
+/* Memory of tasks; the clock page and the replaced vDSO in them. */
 #ifndef KRONOS_INJECT_H
 #define KRONOS_INJECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/user.h>
 
 struct process;
 struct task;
@@ -14,8 +13,6 @@ struct task;
 int task_read(const struct task *task, uint64_t address, void *data, size_t size);
 int task_write(const struct task *task, uint64_t address, const void *data,
 	       size_t size);
-bool task_get_regs(const struct task *task, struct user_regs_struct *regs);
-void task_set_regs(const struct task *task, const struct user_regs_struct *regs);
 void inject_init(void);
 /* Address of a timespec, relative or absolute, that never comes; 0: there is none. */
 uint64_t inject_forever(const struct process *process);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct latch_stop;
 struct task;
 
 enum latch_kind { LATCH_BPF, LATCH_PLAIN };
@@ -18,10 +19,10 @@ const char *latch_name(void);
 void latch_own(void);
 /*
  * Whether tasks with a latch are listed when they come to a ptrace stop; the
- * next of those; whether there were more than the list can hold.
+ * next of those, or NULL; whether there were more than the list can hold.
  */
 bool latch_lists_stops(void);
-bool latch_next_stop(pid_t *tid);
+const struct latch_stop *latch_next_stop(void);
 bool latch_stops_lost(void);
 /* Empties the list. */
 void latch_forget_stops(void);

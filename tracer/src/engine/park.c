@@ -19,25 +19,23 @@
 #include "inject.h"
 #include "latch.h"
 #include "park.h"
+#include "stops.h"
 #include "task.h"
 #include "timed.h"
 
 /* In real time. */
 #define PARKED_MAX (20 * NSEC_PER_MSEC)
 
-static struct task_list parked = LIST_HEAD_INITIALIZER(parked);
-static uint64_t since; /* the list was last empty */
+static struct task_queue parked = TAILQ_HEAD_INITIALIZER(parked); /* in turn */
 
 bool park(struct task *task)
 {
 	if (engine.live || task->process->filtered || task->process->stamped ||
 	    task->wait.deadline == HEAP_NEVER)
 		return false;
-	if (LIST_EMPTY(&parked))
-		since = tsc_now();
-	task->parked = true;
+	task->parked = tsc_now();
 	task->host->parked++;
-	LIST_INSERT_HEAD(&parked, task, parked_entry);
+	TAILQ_INSERT_TAIL(&parked, task, parked_entry);
 	return true;
 }
 
@@ -45,9 +43,9 @@ void park_forget(struct task *task)
 {
 	if (!task->parked)
 		return;
-	task->parked = false;
+	task->parked = 0;
 	task->host->parked--;
-	LIST_REMOVE(task, parked_entry);
+	TAILQ_REMOVE(&parked, task, parked_entry);
 }
 
 void park_wake(struct task *task)
@@ -73,7 +71,7 @@ static void enter_kernel(struct task *task)
 	latch_prepare(task, true, NSEC_PER_SEC);
 	if (task->latch_spent)
 		latch_rearm(task);
-	ptrace(PTRACE_CONT, task->tid, 0, 0);
+	stop_leave(task, PTRACE_CONT, 0);
 }
 
 void park_end_of(const struct host *host)
@@ -89,14 +87,19 @@ void park_end_of(const struct host *host)
 
 void park_end_all(void)
 {
-	while (!LIST_EMPTY(&parked))
-		enter_kernel(LIST_FIRST(&parked));
+	while (!TAILQ_EMPTY(&parked))
+		enter_kernel(TAILQ_FIRST(&parked));
 }
 
 void park_look(void)
 {
-	if (LIST_EMPTY(&parked) || ns_since(since) < PARKED_MAX)
-		return;
-	park_end_all();
-	task_drain();
+	struct task *task;
+	bool ended = false;
+
+	while ((task = TAILQ_FIRST(&parked)) && ns_since(task->parked) >= PARKED_MAX) {
+		enter_kernel(task);
+		ended = true;
+	}
+	if (ended)
+		task_drain();
 }

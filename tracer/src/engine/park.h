@@ -18,7 +18,7 @@ void park_wake(struct task *task);
 /* Lets those of the host, or all, into the kernel: signals reach them there. */
 void park_end_of(const struct host *host);
 void park_end_all(void);
-/* The same, if they have been parked for long in real time. */
+/* The same for those that have been parked for long in real time. */
 void park_look(void);
 
 #endif /* KRONOS_PARK_H */

@@ -24,6 +24,7 @@
 #include "host.h"
 #include "inject.h"
 #include "stamps.h"
+#include "stops.h"
 #include "task.h"
 #include "timed.h"
 

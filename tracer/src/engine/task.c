@@ -35,6 +35,7 @@
 #include "pids.h"
 #include "scheduling.h"
 #include "stamps.h"
+#include "stops.h"
 #include "task.h"
 #include "tcp_timers.h"
 #include "timers.h"
@@ -155,6 +156,7 @@ static void task_gone(struct task *task)
 		host_changed(host);
 	}
 	park_forget(task);
+	stop_forget(task);
 	if (engine.slice.task == task)
 		engine.slice.task = NULL;
 	HASH_DEL(tasks, task);
@@ -238,8 +240,7 @@ void task_resume(struct task *task)
 
 	task_leave_queue(task);
 	task->signal = 0;
-	/* If it fails the task has been killed, and its end is to be waited for. */
-	ptrace(request, task->tid, 0, signal);
+	stop_leave(task, request, signal);
 }
 
 void task_interrupt(struct task *task)
@@ -259,13 +260,11 @@ static bool is_step(const struct task *task, int code)
 
 static void stop_signal(struct task *task, int signal)
 {
-	siginfo_t info;
+	int code = signal == SIGTRAP ? stop_si_code(task) : 0;
 
 	/* The latch's SIGTRAP is for nobody else to see, nor that of a step. */
-	if (signal == SIGTRAP &&
-	    !ptrace(PTRACE_GETSIGINFO, task->tid, 0, &info) &&
-	    (info.si_code == TRAP_PERF || is_step(task, info.si_code))) {
-		task->latch_spent = info.si_code == TRAP_PERF;
+	if (code == TRAP_PERF || is_step(task, code)) {
+		task->latch_spent = code == TRAP_PERF;
 		wait_latched(task);
 		return;
 	}
@@ -339,7 +338,7 @@ static void stop_fork(struct task *parent, int event)
 	bool thread = flags & CLONE_THREAD;
 	unsigned long tid;
 
-	if (ptrace(PTRACE_GETEVENTMSG, parent->tid, 0, &tid))
+	if (!stop_message(parent, &tid))
 		return;
 	parent->vforking = event == PTRACE_EVENT_VFORK;
 	child = task_find((pid_t)tid);
@@ -370,8 +369,7 @@ static void stop_exec(struct task *task, pid_t pid)
 	struct task *other, *next;
 	unsigned long former;
 
-	if (!ptrace(PTRACE_GETEVENTMSG, pid, 0, &former) &&
-	    (pid_t)former != pid) {
+	if (stop_message(task, &former) && (pid_t)former != pid) {
 		/* The leader has taken the place of the thread that called exec. */
 		other = task_find((pid_t)former);
 		if (other) {
@@ -404,7 +402,7 @@ static bool stop_event(struct task *task, int signal)
 	case SIGTTOU:
 		wait_held(task);
 		task->state = TASK_HELD;
-		ptrace(PTRACE_LISTEN, task->tid, 0, 0);
+		stop_leave(task, PTRACE_LISTEN, 0);
 		return false;
 	}
 	if (task->latch < 0 && !task->exit) { /* its first stop */
@@ -429,7 +427,7 @@ static void stop_exit(struct task *task)
 		task->exiting = true;
 		engine.exiting++;
 	}
-	ptrace(PTRACE_CONT, task->tid, 0, 0);
+	stop_leave(task, PTRACE_CONT, 0);
 }
 
 static void on_stop(struct task *task, int status)
@@ -499,6 +497,12 @@ void task_stopped(pid_t tid, int status)
 	}
 	if (!task)
 		task = task_new(tid);
+	stop_forget(task);
+	task_handle_stop(task, status);
+}
+
+void task_handle_stop(struct task *task, int status)
+{
 	if (task->host)
 		on_stop(task, status);
 	else
@@ -515,6 +519,7 @@ void task_drain(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	latch_forget_stops(); /* each has sent the signal as well */
+	stops_reap();
 	/* Asking every tracee is dear, asking for the signal is not. */
 	while (sigtimedwait(&set, NULL, &now) == SIGCHLD)
 		while ((tid = waitpid(-1, &status,
@@ -524,18 +529,13 @@ void task_drain(void)
 
 void task_collect(void)
 {
-	int status;
-	pid_t tid;
-
 	/* Those that have no latch, and those that are gone, are in no list. */
 	if (!latch_lists_stops() || latch_stops_lost() || engine.unlatched ||
 	    engine.exiting) {
 		task_drain();
 		return;
 	}
-	while (latch_next_stop(&tid))
-		if (waitpid(tid, &status, WNOHANG | __WALL | __WNOTHREAD) == tid)
-			task_stopped(tid, status);
+	stops_take();
 }
 
 void task_await_exits(void)

@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "../vclock/page.h"
+#include "latch_program.h"
 #include "timers.h"
 
 struct host;
@@ -90,6 +91,10 @@ struct task {
 	bool in_call;	       /* it stands or is blocked in a system call */
 	bool interrupted;      /* by PTRACE_INTERRUPT, whose stop is to come */
 	int signal;	       /* to deliver when it is resumed */
+	struct latch_stop stop; /* the last one, if */
+	bool stop_known;       /* it has been listed: stops.h */
+	bool unreaped;	       /* waitpid() would report it still */
+	LIST_ENTRY(task) unreaped_entry;
 	int latch;	       /* perf event descriptor, or -1 */
 	int counter;	       /* the same */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
@@ -97,8 +102,8 @@ struct task {
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
-	bool parked;  /* sleeps in a ptrace stop: park.h */
-	LIST_ENTRY(task) parked_entry;
+	uint64_t parked; /* since this TSC it sleeps in a ptrace stop: park.h; or 0 */
+	TAILQ_ENTRY(task) parked_entry;
 	void (*leave)(struct task *task, struct user_regs_struct *regs);
 	struct wait wait;
 	struct cpu_clock cpu;
@@ -125,6 +130,8 @@ void task_ready(struct task *task, bool first);
 void task_leave_queue(struct task *task);
 /* A task that was waited for by its id has stopped or ended. */
 void task_stopped(pid_t tid, int status);
+/* It has stopped, and the rest is known: see stops.h. */
+void task_handle_stop(struct task *task, int status);
 /* Makes a blocked or running task stop; what it waits in will be restarted. */
 void task_interrupt(struct task *task);
 void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);

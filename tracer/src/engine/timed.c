@@ -29,6 +29,7 @@
 #include "pids.h"
 #include "pty.h"
 #include "scheduling.h"
+#include "stops.h"
 #include "task.h"
 #include "tcp_timers.h"
 #include "timed.h"
@@ -392,8 +393,7 @@ bool timed_enter(struct task *task)
 	struct user_regs_struct regs;
 	unsigned long index;
 
-	if (ptrace(PTRACE_GETEVENTMSG, task->tid, 0, &index) ||
-	    !task_get_regs(task, &regs))
+	if (!stop_message(task, &index) || !task_get_regs(task, &regs))
 		return true;
 	if (index >= timed_call_count) {
 		refuse_32_bit(task, "calls the kernel as 32-bit programs do");

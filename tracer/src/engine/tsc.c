@@ -30,6 +30,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "stops.h"
 #include "task.h"
 #include "timed.h"
 #include "tsc.h"

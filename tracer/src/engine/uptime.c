@@ -157,16 +157,31 @@ void uptime_reveal(const struct task *task)
 	close(ns);
 }
 
+/* Writes hundredths as seconds that end before `end`: each waking host needs some. */
+static char *seconds_before(char *end, int64_t hundredths)
+{
+	for (int digits = 0; digits < 3 || hundredths; digits++) {
+		if (digits == 2)
+			*--end = '.';
+		*--end = (char)('0' + hundredths % 10);
+		hundredths /= 10;
+	}
+	return end;
+}
+
 static void file_write(struct uptime_file *file, int64_t up, int64_t idle)
 {
-	char text[TEXT_SIZE];
-	int length = snprintf(text, sizeof(text), "%lld.%02lld %lld.%02lld\n",
-			      (long long)up / 100, (long long)up % 100,
-			      (long long)idle / 100, (long long)idle % 100);
+	char text[TEXT_SIZE], *end = text + sizeof(text), *begin = end;
+	int length;
 
+	*--begin = '\n';
+	begin = seconds_before(begin, idle);
+	*--begin = ' ';
+	begin = seconds_before(begin, up);
+	length = (int)(end - begin);
 	if (length != file->length && !ftruncate(file->fd, length))
 		file->length = length;
-	memcpy(file->text, text, (size_t)length);
+	memcpy(file->text, begin, (size_t)length);
 	file->shown = up;
 }
 

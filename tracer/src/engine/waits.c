@@ -21,6 +21,7 @@
 #include "host.h"
 #include "inject.h"
 #include "park.h"
+#include "stops.h"
 #include "task.h"
 #include "timed.h"
 
@@ -48,7 +49,8 @@ bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *n
 {
 	int64_t value[2];
 
-	if (task_read(task, address, value, sizeof(value)))
+	if (!stop_words(task, address, value) &&
+	    task_read(task, address, value, sizeof(value)))
 		return false;
 	if (timeval)
 		value[1] *= 1000;
