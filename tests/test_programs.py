@@ -1,6 +1,7 @@
 """Small C programs, run natively and dilated with the same assertions."""
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def test_dilated(built, name, pace, tmp_path):
         experiment.synchronize_and_freeze()
         status, output = run_dilated(experiment, [built / name, str(slack)], tmp_path / "out")
     assert (status, output) == (0, "EXIT-SUCCESS\n")
+
+
+def test_large_program_is_looked_at_by_one_engine_for_all(built, tmp_path):
+    program = tmp_path / "tsc"
+    program.write_bytes((built / "tsc").read_bytes() + bytes(1 << 20))
+    program.chmod(0o755)
+    for _ in range(2):  # what is known of it is right
+        with Experiment() as experiment:
+            experiment.add_host("h1")
+            experiment.synchronize_and_freeze()
+            assert run_dilated(experiment, [program], tmp_path / "out") == (0, "EXIT-SUCCESS\n")
+    known = Path("/var/cache/kronos/tsc-1").read_bytes()
+    status = program.stat()
+    assert known.count(struct.pack("=QQ", status.st_dev, status.st_ino)) == 1
 
 
 # Without BPF a preemption stops a task as well, and such stops are charged for a part of what they cost.

@@ -22,7 +22,6 @@
 #include <sys/user.h>
 #include <time.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include <capstone/capstone.h>
 
@@ -34,6 +33,7 @@
 #include "task.h"
 #include "timed.h"
 #include "tsc.h"
+#include "tsc_verdicts.h"
 
 /* How far before an instruction disassembly begins. */
 #define BEFORE 48
@@ -42,17 +42,6 @@ static const uint8_t rdtsc[] = { 0x0f, 0x31 };
 static const uint8_t rdtscp[] = { 0x0f, 0x01, 0xf9 };
 
 /* ---- files ------------------------------------------------------------- */
-
-/* What is known of a file. */
-struct verdict {
-	struct file_key {
-		dev_t device;
-		ino_t inode;
-		struct timespec changed;
-	} key;
-	bool reads_tsc;
-	UT_hash_handle hh;
-};
 
 struct file {
 	const uint8_t *data;
@@ -164,6 +153,17 @@ static bool is_go_note(const struct file *file, const Elf64_Phdr *segment)
 	       !memcmp(note + sizeof(Elf64_Nhdr), "Go\0", 4);
 }
 
+static bool segment_reads_tsc(const struct file *file, const Elf64_Phdr *segment)
+{
+	const uint8_t *code = file->data + segment->p_offset;
+	size_t before = (uintptr_t)code % 4096;
+
+	/* Its pages at once, which is cheaper than one by one. */
+	madvise((void *)(uintptr_t)(code - before), segment->p_filesz + before,
+		MADV_POPULATE_READ);
+	return code_reads_tsc(code, segment->p_filesz);
+}
+
 static bool elf_reads_tsc(const struct file *file)
 {
 	const Elf64_Ehdr *header = (const void *)file->data;
@@ -184,8 +184,7 @@ static bool elf_reads_tsc(const struct file *file)
 			return false;
 		if (!reads && segments[i].p_type == PT_LOAD &&
 		    segments[i].p_flags & PF_X)
-			reads = code_reads_tsc(file->data + segments[i].p_offset,
-					       segments[i].p_filesz);
+			reads = segment_reads_tsc(file, &segments[i]);
 	}
 	return reads;
 }
@@ -193,7 +192,7 @@ static bool elf_reads_tsc(const struct file *file)
 static bool look_into(int fd, size_t size)
 {
 	struct file file = { .size = size };
-	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	bool reads;
 
 	if (data == MAP_FAILED)
@@ -206,10 +205,8 @@ static bool look_into(int fd, size_t size)
 
 static bool program_reads_tsc(pid_t pid)
 {
-	static struct verdict *verdicts;
-	struct verdict *verdict = NULL;
-	struct file_key key = { 0 };
 	struct stat status;
+	bool reads = false;
 	char path[32];
 	int fd;
 
@@ -217,20 +214,12 @@ static bool program_reads_tsc(pid_t pid)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	if (!fstat(fd, &status)) {
-		key.device = status.st_dev;
-		key.inode = status.st_ino;
-		key.changed = status.st_ctim;
-		HASH_FIND(hh, verdicts, &key, sizeof(key), verdict);
-		if (!verdict) {
-			verdict = xcalloc(sizeof(*verdict));
-			verdict->key = key;
-			verdict->reads_tsc = look_into(fd, (size_t)status.st_size);
-			HASH_ADD(hh, verdicts, key, sizeof(key), verdict);
-		}
+	if (!fstat(fd, &status) && !verdict_find(&status, &reads)) {
+		reads = look_into(fd, (size_t)status.st_size);
+		verdict_add(&status, reads);
 	}
 	close(fd);
-	return verdict && verdict->reads_tsc;
+	return reads;
 }
 
 bool tsc_wants_trap(const struct task *task)
