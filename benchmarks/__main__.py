@@ -3,13 +3,12 @@
 import argparse
 import sys
 
-from benchmarks import bursts, calls, computation, hosts, seccomp
+from benchmarks import bursts, calls, computation, hosts
 from benchmarks.runs import programs
 from benchmarks.table import print_table
 
 SUBJECTS = {
     "calls": calls.measure,
-    "seccomp": seccomp.measure,
     "bursts": bursts.measure,
     "hosts": hosts.measure,
     "computation": computation.measure,

@@ -80,14 +80,16 @@ def alternate(repetitions: int, *measures: Callable[[], float]) -> list[float]:
     return [statistics.median(column) for column in zip(*values, strict=True)]
 
 
+def per_item(run: Callable[[Command], float], command: Command, count: int, *options: str) -> float:
+    """Return the seconds of one repetition of `command COUNT`, less what a run takes that does nothing."""
+    return (run([*command, str(count), *options]) - run([*command, "0", *options])) / count
+
+
 def repeated(command: Command, count: int, *, repetitions: int = 5) -> tuple[float, float]:
-    """Return the seconds of one repetition of `command COUNT`, native and dilated.
-
-    What a run takes that does nothing is measured as well, and taken off.
-    """
-
-    def per_item(run: Callable[[Command], float]) -> float:
-        return (run([*command, str(count)]) - run([*command, "0"])) / count
-
-    medians = alternate(repetitions, lambda: per_item(native), lambda: per_item(dilated))
+    """Return the seconds of one repetition of `command COUNT`, native and dilated."""
+    medians = alternate(
+        repetitions,
+        lambda: per_item(native, command, count),
+        lambda: per_item(dilated, command, count),
+    )
     return medians[0], medians[1]

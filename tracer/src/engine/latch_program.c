@@ -86,7 +86,7 @@ static int namespace_level(void)
 	return result ? -1 : (int)run.retval;
 }
 
-/* What a program that leaves the CPU in a ptrace stop does: lists it. */
+/* For a task that leaves the CPU in a ptrace stop: lists it. */
 #define ENTRY(member) ((short)(offsetof(struct latch_stops, ring) +            \
 			       offsetof(struct latch_stop, member)))
 #define LIST_STOP(map)                                                         \
