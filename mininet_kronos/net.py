@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import random
 import select
@@ -16,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mininet.util
-from mininet.log import info, output, warn
-from mininet.net import Mininet
+from mininet.log import info, warn
 from mininet.util import macColonHex
 
 from mininet_kronos import settings
@@ -33,6 +31,7 @@ from mininet_kronos.experiment import FIRST_CPU, Experiment
 from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name
 from mininet_kronos.link_model import link_params
 from mininet_kronos.machine import check_machine, check_ryu
+from mininet_kronos.net_waiting import WaitingNet
 from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
 from mininet_kronos.ovs import PrivateOVS, remove_interfaces
 from mininet_kronos.pump import MILLISECOND, Poller, Pump
@@ -71,7 +70,7 @@ def stop_all(status: str = "stopped") -> None:
         KronosNet._live.stop(status)
 
 
-class KronosNet(Mininet):
+class KronosNet(WaitingNet):
     """A Mininet in virtual time.
 
     start() brings it up in real time and freezes it; after that, virtual time passes only in run(),
@@ -429,65 +428,6 @@ class KronosNet(Mininet):
             )
         slowest = max((getattr(controller, "control_delay", 0) for controller in self.controllers), default=0)
         time.sleep(SETTLE_TIME + MESSAGES * slowest / 1e9)
-
-    # Mininet's tools that wait
-
-    def waitConnected(self, timeout: float | None = None, delay: float = 0.5) -> bool:
-        """Wait until all switches are connected, as in Mininet; in virtual time once frozen."""
-        if not self.pump.frozen:
-            return bool(super().waitConnected(timeout, delay))
-        deadline = math.inf if timeout is None else self.now + parse_duration(timeout)
-        while not all(switch.connected() for switch in self.switches):
-            if self.now >= deadline:
-                return False
-            self.run(delay)
-        return True
-
-    def monitor(self, hosts: Any = None, timeoutms: float = -1) -> Iterator[tuple[Any, str | None]]:
-        """Yield (host, line) as hosts write lines, as in Mininet; the timeout is virtual."""
-        byDescriptor = {host.stdout.fileno(): host for host in hosts or self.hosts}
-        poller = Poller()
-        for fd in byDescriptor:
-            poller.register(fd, select.POLLIN)
-        while True:
-            ready = poller.poll(timeoutms)
-            for fd, _events in ready:
-                line = byDescriptor[fd].readline()
-                if line is not None:
-                    yield byDescriptor[fd], line
-            if not ready and timeoutms >= 0:
-                yield None, None
-
-    def iperf(
-        self,
-        hosts: Any = None,
-        l4Type: str = "TCP",
-        udpBw: str = "10M",
-        fmt: str | None = None,
-        seconds: float = 5,
-        port: int = 5001,
-    ) -> list[str]:
-        """Run iperf between two hosts and return [server's rate, client's rate], as in Mininet.
-
-        Mininet's own waits for a second report of the server's, which iperf 2.1 does not write.
-        """
-        client, server = hosts or (self.hosts[0], self.hosts[-1])
-        output("*** Iperf: testing", l4Type, "bandwidth between", client, "and", server, "\n")
-        udp = l4Type == "UDP"
-        command = f"iperf -p {port} {'-u ' if udp else ''}{f'-f {fmt} ' if fmt else ''}"
-        rate = f" -b {udpBw}" if udp else ""
-        listener = server.popen(f"{command}-s", text=True)
-        listener.stdout.readline()  # it listens
-        sent = client.cmd(f"{command}-t {seconds} -c {server.IP()}{rate}")
-        received = ""
-        while "/sec" in sent and "/sec" not in received:
-            received = listener.stdout.readline() or "/sec"
-        listener.kill()
-        listener.wait()
-        result = [self._parseIperf(received), self._parseIperf(sent)]
-        result = [udpBw, *result] if udp else result
-        output(f"*** Results: {result}\n")
-        return result
 
     def interact(self) -> None:
         """Start, run our command line, stop."""

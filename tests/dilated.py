@@ -28,6 +28,19 @@ class Ended:
         return f"status {self.status} after {self.seconds} virtual seconds:\n{self.out}"
 
 
+def start(experiment: Experiment, host: str, *command: str | Path, **params: Any) -> Any:
+    """Start a command in a host; it stands under the engine then, if the experiment is frozen."""
+    process = subprocess.Popen([*experiment.command_prefix(host), *command], **params)
+    if experiment.frozen:
+        await_tracer(process, experiment)
+    return process
+
+
+def cpu_ns(process: subprocess.Popen[Any]) -> int:
+    """Return the real CPU time that a process has had, in ns."""
+    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
+
+
 def run_until_end(
     experiment: Experiment,
     host: str,

@@ -1,21 +1,14 @@
 """Hosts with several virtual CPUs: how much work each of their tasks gets done in a time."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from mininet_kronos.errors import ParameterError
 from mininet_kronos.experiment import Experiment
-from mininet_kronos.process import await_tracer
+from tests.dilated import cpu_ns, start
 
 MS = 1_000_000
 ROUNDS = 100
 SPIN = ("sh", "-c", "while :; do :; done")
-
-
-def cpu_ns(process):
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
 
 
 @pytest.mark.parametrize(
@@ -25,9 +18,7 @@ def test_tasks_share_the_cores(cores, loops, share):
     with Experiment() as experiment:
         experiment.add_host("h1", cores=cores, counter="cputime")
         experiment.synchronize_and_freeze()
-        processes = [subprocess.Popen([*experiment.command_prefix("h1"), *SPIN]) for _ in range(loops)]
-        for process in processes:
-            await_tracer(process, experiment)
+        processes = [start(experiment, "h1", *SPIN) for _ in range(loops)]
         experiment.progress(MS, 20)  # their starts
         before = [cpu_ns(process) for process in processes]
         experiment.progress(MS, ROUNDS)

@@ -10,8 +10,8 @@ import pytest
 from mininet_kronos.errors import EngineError, ParameterError
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.libkronos import native_path
-from mininet_kronos.process import await_tracer
 from tests.conftest import Pair, ping, warm_up
+from tests.dilated import cpu_ns, start
 
 MS = 1_000_000
 TRACER = str(native_path("tracer"))
@@ -19,17 +19,6 @@ TOO_MANY = len(os.sched_getaffinity(0)) + 1
 SPIN = ("/usr/bin/python3", "-S", "-c", "while True: pass")
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one CPU only")
-
-
-def start(experiment, host, *command, **options):
-    process = subprocess.Popen([*experiment.command_prefix(host), *command], **options)
-    if experiment.frozen:
-        await_tracer(process, experiment)
-    return process
-
-
-def cpu_ns(process):
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
 
 
 def children(pid):

@@ -13,7 +13,7 @@ import pytest
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.libkronos import native_path
-from mininet_kronos.process import await_tracer
+from tests.dilated import cpu_ns, start
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -24,17 +24,6 @@ TRACER = str(native_path("tracer"))
 def experiment(cpus):
     with Experiment(cpus=cpus) as running:
         yield running
-
-
-def start(experiment, host, *command, **options):
-    process = subprocess.Popen([*experiment.command_prefix(host), *command], **options)
-    if experiment.frozen:
-        await_tracer(process, experiment)
-    return process
-
-
-def cpu_ns(process):
-    return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
 
 
 def run_to_end(experiment, process, rounds=100_000):
