@@ -180,6 +180,41 @@ PROGRAMS = [
         (2, 6),
     ),
     Program("iperf3", (r"0\.00-2\.0\d +sec .* Mbits/sec .* receiver",), (2.2, 3)),
+    Program(
+        "iperf",
+        (
+            r"0\.0000-1\.0000 sec  1\.25 MBytes  10\.5 Mbits/sec",
+            r"0\.0000-2\.00\d+ sec .* 0/1787 \(0%\)",
+            r"SUM.* sec .*bits/sec",
+            r"^1$",
+        ),
+        (3.2, 6),
+    ),
+    Program(
+        "ovs_vswitchd",
+        (
+            r"3 received",
+            r"^1\n0\nended",
+        ),
+        (6, 9),
+    ),
+    Program(
+        "go",
+        (
+            r"sleepers 10\nticks 10 11\nslow answer 5\ncancelled true .* 2\ndeadline true 3",
+            r"child\nsignal: killed 7\ncaught user defined signal 1\npreempted",
+        ),
+        (4, 15),
+    ),
+    Program(
+        "java",
+        (
+            r"waits 20 20",
+            r"ticks \d+\nsockets [67]",
+            r"answer\ntimeout 2\nended false\nstatus 143",
+        ),
+        (4.5, 15),
+    ),
 ]
 
 
