@@ -54,7 +54,7 @@ done <"$root/list" >"$root/mod/list"
 rm "$root/list"
 
 cp "$module" "$root/mod/kronos.ko"
-cp "$programs"/* "$root/tests/"
+cp -R "$programs"/* "$root/tests/"
 for program in kronos-kernel-engine tracer; do
     mv "$root/tests/$program" "$root/bin/"
 done

@@ -8,7 +8,8 @@ dir=$1
 flags=(-O1 -g -static -D_GNU_SOURCE -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs -Itracer/include)
 library=(tracer/src/lib/client.c tracer/src/lib/realtime.c tracer/src/common/messages.c)
 mkdir -p "$dir"
-make --silent -C tests/programs BUILD="$dir" CFLAGS="-O1 -g -static"
+dir=$(cd "$dir" && pwd)
+make --silent -C tests/programs BUILD="$dir/programs" CFLAGS="-O1 -g -static"
 for source in tests/vm/*.c; do
     program=$dir/$(basename "$source" .c)
     if [ ! -e "$program" ] || [ -n "$(find tests/vm/*.h "$source" kernel_module/uapi -newer "$program")" ]; then

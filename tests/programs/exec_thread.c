@@ -24,7 +24,7 @@ static void nap(int64_t ns)
 
 static void *exec_self(void *pid)
 {
-	char *argv[] = { "exec_thread", slack_text, pid, NULL };
+	char *argv[] = { "exec_thread", slack_text, "0", pid, NULL };
 
 	nap(10 * MSEC);
 	execv("/proc/self/exe", argv);
@@ -82,8 +82,8 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	check_arguments(argc, argv);
-	if (argc > 2)
-		return second_life(argv[2]);
+	if (argc > 3)
+		return second_life(argv[3]);
 	snprintf(slack_text, sizeof(slack_text), "%lld", (long long)slack);
 
 	start = now();

@@ -82,9 +82,9 @@ static void of_a_command(void)
 {
 	int64_t before = boottime(), up, idle;
 	FILE *pipe = popen("cat /proc/uptime", "r");
-	char text[128];
+	char text[128] = { 0 };
 
-	CHECK(pipe && fgets(text, sizeof(text), pipe));
+	CHECK(pipe && fread(text, 1, sizeof(text) - 1, pipe)); /* to its end */
 	CHECK(!pclose(pipe));
 	parse(text, &up, &idle);
 	CHECK(up > before - 3 * CENT && up <= boottime());

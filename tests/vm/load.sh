@@ -11,11 +11,11 @@ while [ $i -lt 6 ]; do
     [ "$(cat $source)" = kronos ]
     [ "$(cat $device)" = kronos ]
     sleep 0.2
-    clock-steady
+    clock-steady 100000
     rmmod kronos
     [ "$(cat $source)" = "$clock_before" ]
     [ "$(cat $device)" = "$timer_before" ]
     sleep 0.2
     i=$((i + 1))
 done
-clock-steady
+clock-steady 1000000

@@ -23,6 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
@@ -214,6 +215,8 @@ static void join_kernel(const struct kronos_register_reply *reply)
 		fail(EXIT_ENGINE, "cannot join through " KRONOS_MODULE_DEVICE,
 		     "run as root, or as a member of the group kronos");
 	close(device);
+	/* A clock that a host set would be the machine's. Who may not do this has no such right to lose. */
+	prctl(PR_CAPBSET_DROP, CAP_SYS_TIME);
 }
 
 /* From the reply on this process is traced; its exec is where it first waits. */
