@@ -16,7 +16,8 @@ from mininet.log import warn
 from mininet.node import Controller, RemoteController
 
 from mininet_kronos.errors import ControllerError, ParameterError
-from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
+from mininet_kronos.flood import FloodWatch
+from mininet_kronos.node import KronosNodeMixin, add_process, check_speed, report_end, require_pump
 from mininet_kronos.ryu_frameworks import choose_framework, installed, name_in
 from mininet_kronos.units import parse_count, parse_delay
 
@@ -84,6 +85,8 @@ class KronosController(KronosNodeMixin, Controller):
         # A dilated one runs ahead of the switches within a round: what it says then must wait.
         self.relayed = self.control_delay > 0 or (pace == "dilated" and not kernel)
         self.servicePort = free_port() if self.relayed else port
+        self._flood: FloodWatch | None = None
+        self._pace = pace, check_speed(name, cpu_speed)
 
     @classmethod
     def _choose_port(cls) -> int:
@@ -108,6 +111,7 @@ class KronosController(KronosNodeMixin, Controller):
         if not self.kronos.frozen:
             self.waitListening()
         report_end(self.kronos, f"{self.name}: {self.title}", self._pid, self.lastWords)
+        self._flood = FloodWatch(self.kronos, self.name, self.servicePort, *self._pace)
 
     def waitListening(self, timeout: float = START_TIMEOUT) -> None:
         """Wait, in real time, until the program listens; raise ControllerError with its last words if not."""
@@ -176,6 +180,8 @@ class KronosController(KronosNodeMixin, Controller):
         """End all processes of the controller."""
         self._ports.discard(self.port)
         self.kronos.unwatch_process(self._pid)
+        if self._flood:
+            self._flood.stop()
         super().terminate()
 
     def endProcesses(self) -> None:
