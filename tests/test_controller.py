@@ -12,6 +12,10 @@ from tests.conftest import Pair, ping
 FREE = {"counter": "free"}
 
 
+def free_pair():
+    return Pair(delay="5ms", bw=None, host=FREE)
+
+
 def controller_with(**preset):
     """Return what KronosNet takes as a controller: KronosRyu with these parameters."""
     return lambda name, **params: KronosRyu(name, **{**preset, **params})
@@ -51,13 +55,13 @@ def test_any_controller_that_is_a_program(make_net):
         cargs = "--ofp-tcp-listen-port %d mininet_kronos.apps.learning_switch"
         return KronosController(name, command=command, cargs=cargs, control_delay="1ms", **params)
 
-    net = make_net(Pair(delay="5ms", bw=None, host=FREE), controller=controller, autoStaticArp=True)
+    net = make_net(free_pair(), controller=controller, autoStaticArp=True)
     result, text = ping(net["h1"], net["h2"], 3)
     assert result.replies == {1: 24.0, 2: 22.0, 3: 20.0}, text
 
 
 def test_without_a_delay_the_first_ping_takes_no_longer(make_net):
-    net = make_net(Pair(delay="5ms", bw=None, host=FREE), autoStaticArp=True)
+    net = make_net(free_pair(), autoStaticArp=True)
     result, text = ping(net["h1"], net["h2"], 3)
     assert result.replies == {1: 20.0, 2: 20.0, 3: 20.0}, text
 
@@ -97,7 +101,6 @@ def test_another_controller_takes_over(make_net, capfd, caplog):
 
 BROKEN = """
 import os
-from ryu.base import app_manager
 from ryu.controller import ofp_event
 from ryu.controller.handler import CONFIG_DISPATCHER, MAIN_DISPATCHER, set_ev_cls
 from ryu.lib import hub
@@ -126,7 +129,7 @@ CIRCLE = """
 ENDED = r"\*\*\* c0: Ryu has ended, at \d\.\d+ s of virtual time; its last words: I am lost"
 SPINS = r"kronos: c0 has computed for \d+ ms in no virtual time, and may never stop: its clock goes on"
 SILENT = r"\*\*\* s1: its controller at tcp:127.0.0.1:6653 does not answer, at \d+\.\d+ s of virtual .*"
-FLOODS = r"\*\*\* c0: \d+ messages a second between it and its switches, at \d\.\d+ s of .*"
+FLOODS = r"\*\*\* c0: \d+ messages a second between it and its switches, at \d+\.\d+ s of .*"
 
 
 @pytest.fixture
@@ -139,7 +142,7 @@ def broken(make_net, tmp_path, capfd, caplog):
     def run(handler, **params):
         app = tmp_path / "broken.py"
         app.write_text(BROKEN.format(handler=handler))
-        topo = Pair(delay="5ms", bw=None, host=FREE)
+        topo = free_pair()
         net = make_net(topo, controller=controller_with(apps=str(app), cpu_speed=0.2, **params))
         capfd.readouterr()
         caplog.clear()

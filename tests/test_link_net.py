@@ -216,6 +216,18 @@ def test_a_link_faster_than_the_cpu_keeps_its_memory(direct):
     assert (stats.queued, stats.queue_frames) == (0, 0) and stats.rx_frames == stats.tx_frames
 
 
+@pytest.mark.parametrize("delay", ["0ms", "1us"])
+def test_a_link_without_a_rate_carries_all_at_once(direct, delay):
+    net, h1, h2 = direct(delay=delay)
+    script = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+    script += f"[s.sendto(bytes(1400), ('{h2.IP()}', 9)) for _ in range(20000)]"
+    h1.cmd(f'python3 -S -c "{script}"')
+    net.run("1ms")
+    stats = net.experiment.link_stats(net.links[0].kronos_link, 0)
+    assert stats.rx_frames == stats.tx_frames > 19000
+    assert (stats.queued, stats.queue_frames, stats.dropped_queue) == (0, 0, 0)
+
+
 # Captures
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.records import LinkParams
-from tests.wire import HEADERS, MS, READ, Wire
+from tests.wire import HEADERS, MS, READ, RECEIVER, SENDER, Wire
 
 
 def modelled(departures, sizes, params):
@@ -71,6 +71,23 @@ def test_directions_have_their_own_parameters(wire):
     assert "3 received" in output
     rtt = output.split("rtt min/avg/max/mdev = ")[1].split("/")
     assert 16.0 <= float(rtt[0]) <= float(rtt[2]) < 16.01
+
+
+def test_both_directions_at_once(wire):
+    """Bursts that meet on the link do not know of each other."""
+    models = LinkParams(bw_bps=10e6, delay_ns=3 * MS), LinkParams(bw_bps=4e6, delay_ns=1 * MS, max_queue=6)
+    sizes = [700] * 20, [1400] * 12
+    link = wire(*models)
+    receivers = [link.start(index, RECEIVER) for index in (0, 1)]
+    for receiver in receivers:
+        link.ready(receiver)
+    senders = [link.start(index, SENDER, f"10.66.0.{2 - index}", *sizes[index]) for index in (0, 1)]
+    departures = [[int(stamp) for stamp in link.until(sender).split()] for sender in senders]
+    assert abs(departures[0][0] - departures[1][0]) < 1 * MS  # they do meet
+    for index, sent in (0, 20), (1, 6):
+        arrivals = [int(line.split()[1]) for line in link.until(receivers[1 - index]).splitlines()]
+        expected = modelled(departures[index][:sent], sizes[index][:sent], models[index])
+        close_to(arrivals, expected)
 
 
 def test_parameters_change_while_it_runs(wire):
