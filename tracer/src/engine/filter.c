@@ -16,6 +16,7 @@
 #include <linux/sockios.h>
 
 #include "engine.h"
+#include "prctls.h"
 #include "timed.h"
 
 /* The kind of a clock id below zero: see clock_getcpuclockid(3). */
@@ -161,7 +162,11 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
 	case PRCTL:
-		EMIT_ANY(e, 0, PR_SET_SECCOMP);
+		EMIT_ANY(e, 0, PR_SET_SECCOMP, PR_SET_TSC, PR_GET_TSC,
+			 PR_SET_TIMERSLACK, PR_GET_TIMERSLACK);
+		LOAD_LOW(e, 4);
+		JUMP(e, BPF_JEQ, PRCTL_OF_ENGINE, 0, 1);
+		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
 	case NEWUSER:
 		LOAD_LOW(e, 0);

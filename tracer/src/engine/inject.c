@@ -26,6 +26,7 @@
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
+#include "prctls.h"
 #include "stops.h"
 #include "task.h"
 #include "tsc.h"
@@ -170,6 +171,7 @@ static void set_trap(struct task *task, struct user_regs_struct *regs)
 		return;
 	regs->rdi = PR_SET_TSC;
 	regs->rsi = trap ? PR_TSC_SIGSEGV : PR_TSC_ENABLE;
+	regs->r8 = PRCTL_OF_ENGINE;
 	if (!remote_call(task, regs, SYS_prctl))
 		task->process->tsc_trapped = trap;
 }

@@ -346,6 +346,7 @@ static void stop_fork(struct task *parent, int event)
 		child = task_new((pid_t)tid);
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
 	sched_inherit(child, parent);
+	prctls_inherit(child, parent);
 	if (!thread) {
 		inject_share(child->process, parent->process);
 		uptime_share(child->process, parent->process);
@@ -376,6 +377,7 @@ static void stop_exec(struct task *task, pid_t pid)
 			task->exit = other->exit;
 			task->cpu.ns = other->cpu.ns;
 			sched_take(task, other);
+			task->prctls = other->prctls;
 		}
 	}
 	for (other = LIST_FIRST(&task->host->tasks); other; other = next) {

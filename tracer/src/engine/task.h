@@ -13,6 +13,7 @@
 
 #include "../vclock/page.h"
 #include "latch_program.h"
+#include "prctls.h"
 #include "timers.h"
 
 struct host;
@@ -108,6 +109,7 @@ struct task {
 	struct wait wait;
 	struct cpu_clock cpu;
 	struct scheduling *scheduling; /* NULL: never changed */
+	struct prctls prctls;
 	struct timer sleep; /* on a CPU clock: ends the wait */
 	TAILQ_ENTRY(task) ready_entry;
 	LIST_ENTRY(task) host_entry;

@@ -27,6 +27,7 @@
 #include "latch.h"
 #include "park.h"
 #include "pids.h"
+#include "prctls.h"
 #include "pty.h"
 #include "scheduling.h"
 #include "stops.h"
@@ -268,7 +269,7 @@ const struct timed_call timed_calls[] = {
 	CALL(sched_yield, ALWAYS, .enter = enter_sched_yield),
 	CALL(connect, ALWAYS, .enter = enter_connect),
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
-	CALL(prctl, PRCTL, .emulate = enter_own_filter),
+	CALL(prctl, PRCTL, .emulate = prctl_call),
 	CALL(clone, NEWUSER, .emulate = emulate_clone),
 	CALL(clone3, ALWAYS, .emulate = emulate_clone3), /* its flags are in memory */
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),

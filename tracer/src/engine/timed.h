@@ -24,7 +24,7 @@ enum condition {
 	FUTEX,	   /* a futex operation with a timeout */
 	SOCKOPT,   /* timeouts of sockets, time stamps, rings of packets */
 	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
-	PRCTL,	   /* the one that sets a seccomp filter */
+	PRCTL,	   /* those that set a seccomp filter, timer slack, or a trap */
 	NEWUSER,   /* makes a user namespace: argument 0 has the flags of clone() */
 	IOCTL,	   /* asks for a packet's time of arrival, or unlocks a terminal */
 	MAPFILE,   /* maps something that is shared */

@@ -236,7 +236,8 @@ bool tsc_emulate(struct task *task)
 	size_t size, length;
 	uint64_t value;
 
-	if (!task->process->tsc_trapped || !task_get_regs(task, &regs))
+	if (!task->process->tsc_trapped || task->prctls.tsc_refused ||
+	    !task_get_regs(task, &regs))
 		return false;
 	/* The shorter one may be the last of its page. */
 	size = task_read(task, regs.rip, code, sizeof(rdtscp)) ? sizeof(rdtsc) :
