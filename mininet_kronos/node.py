@@ -194,6 +194,7 @@ class KronosHost(KronosNodeMixin, Host):
             cores=parse_count(cores, f"{name}: cores"),
             place=0 if params.get("inNamespace", True) else FIRST_CPU,  # else it shares a loopback
         )
+        self.cpu_speed, self.counter = float(cpu_speed), counter
         self.ipv6 = bool(ipv6)
         super().__init__(name, *args, kronos=kronos, process=name, **params)
 

@@ -1,6 +1,7 @@
 """What a run leaves, and what one makes of it: kronos run, verify, compare, report; the pytest fixture."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pandas
 import pytest
 
 from mininet_kronos.__main__ import main
+from mininet_kronos.runs.compare import compare
 from mininet_kronos.runs.directory import LogLine, RunDirectory
 
 pytest_plugins = ["pytester"]
@@ -130,6 +132,32 @@ def test_verify_names_the_first_difference(kronos, script):
     done = kronos("verify", *REPEATABLE, script, "head -c 8 /dev/urandom | od -x")
     assert done.status == 2, done
     assert "the first difference is in log of h1, line" in done.out
+
+
+def test_verify_says_why_runs_on_cpu_time_differ(kronos, script):
+    done = kronos("verify", "--seed", "7", script, "head -c 10000000 /dev/zero | md5sum")
+    assert done.status == 2, done
+    assert re.search(
+        r"^the runs differ in .* parts.*; the work of h1, h2 is measured as CPU time, which varies "
+        r"\(--counter free repeats\), and the wall clock went on from the day's \(--epoch sets it\)$",
+        done.out,
+        re.MULTILINE,
+    )
+
+
+def test_runs_that_differ_in_times_alone(run, tmp_path):
+    directory, _done = run
+    shutil.copytree(directory.path, tmp_path / "other")
+    log = tmp_path / "other" / "logs" / "h2.log"
+    virtual, rest = log.read_text().split("\t", 1)
+    log.write_text(f"{float(virtual) + 0.0015:.9f}\t{rest}")
+    comparison = compare(directory, RunDirectory(tmp_path / "other"))
+    assert re.fullmatch(
+        r"the runs differ in 1 of \d+ parts, in times alone, by at most 1\.5 ms", comparison.verdict
+    )
+    log.write_text(f"{float(virtual) + 0.0015:.9f}\t{rest.replace('one', 'eins')}")
+    comparison = compare(directory, RunDirectory(tmp_path / "other"))
+    assert re.fullmatch(r"the runs differ in 1 of \d+ parts", comparison.verdict)
 
 
 def test_compare_finds_another_seed(kronos, script, run, tmp_path, capsys):

@@ -1,7 +1,8 @@
 """Run a script twice and compare times, logs, counters and captures.
 
-Prints one verdict and the first difference. The exit status is 0 if the runs are equal, 2 if not. Runs can be
-equal only where computation takes no measured time: use --counter free, --seed and --epoch.
+Prints one verdict and the first difference. The exit status is 0 if the runs are equal, 2 if not. Where
+work is measured as CPU time, runs agree closely and are not equal; the verdict then says so, and by how much
+times differ. For equal runs use --counter free, --seed and --epoch.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import sys
 import time
 from collections import defaultdict
@@ -259,5 +260,6 @@ def _node(node: Any, kind: str) -> dict[str, Any]:
     facts = {"name": node.name, "kind": kind, "class": type(node).__name__, "process": node.kronos_process}
     for key in ("cpu_speed", "counter", "pace"):
         if hasattr(node, key):
-            facts[key] = getattr(node, key)
+            value = getattr(node, key)
+            facts[key] = "inf" if value == math.inf else value  # JSON has no such number
     return {**facts, "ip": node.IP()} if kind == "host" else facts
