@@ -105,6 +105,57 @@ int main(void)
 """
 
 
+# A tracer of one's own, as Kronos' own tracers are: it is told of each round.
+OWN_TRACER = """
+#include "Kronos_functions.h"
+
+int main(void)
+{
+	int pid = fork(), id, rounds = 0;
+	s64 ns;
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	if (registerTracer(-1, TRACER_TYPE_INS_VT, SIMPLE_REGISTRATION, 0, 0) < 0)
+		return 1;
+	id = getAssignedTracerID();
+	if (addProcessesToTracerSq(id, &pid, 1) < 0)
+		return 2;
+	for (ns = writeTracerResults(id, NULL, 0); ns > 0; ns = writeTracerResults(id, NULL, 0)) {
+		s64 begin = getCurrentTimeTracer(id);
+
+		if (updateTracerClock(id, ns / 2) || getCurrentTimeTracer(id) != begin + ns / 2)
+			return 3;
+		if (++rounds == 1)
+			printf("tracer %d, process %d\\n", id, pid);
+		fflush(stdout);
+	}
+	kill(pid, SIGKILL);
+	printf("%d rounds of %s\\n", rounds, ns ? "?" : "all");
+	return 0;
+}
+"""
+
+WITH_OWN_TRACER = """
+assert kf.initializeExp(2) == 0
+if os.fork() == 0:
+    fd = os.open("own", os.O_RDWR | os.O_CREAT)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.execv("./own_tracer", ["own_tracer"])
+start_tracer("ids", "-i", "1", "-s", "-c", "echo $KRONOS_TRACER_ID; sleep 1; echo slept")
+freeze()
+for _ in range(3):
+    assert kf.progressBy(1000000, 500) == 0
+pid = int(open("own").read().split()[-1])
+print(kf.getCurrentVirtualTime(), kf.getTimePID(pid), kf._api.getCurrentTimeTracer(1))
+kf.stopExp()
+os.wait()
+os.wait()
+"""
+
+
 @pytest.fixture
 def orchestrate(run_script, tmp_path, monkeypatch):
     """Return a function that runs an orchestrator script in a directory of its own; tracer is in the path."""
@@ -199,6 +250,39 @@ def test_a_program_in_c(run_script, tmp_path, monkeypatch, kind):
     done = run_script(tmp_path / "program", env={**os.environ, "LD_LIBRARY_PATH": str(library)})
     assert done.status == 0, done
     assert sorted(done.out.splitlines()) == ["6000000000 6000000000", "slept"]
+
+
+def test_a_tracer_of_ones_own(orchestrate, tmp_path):
+    (tmp_path / "own_tracer.c").write_text(OWN_TRACER)
+    build = ["gcc", "-Wall", "-Werror", f"-I{TRACER_DIR / 'include'}", "own_tracer.c", "-o", "own_tracer"]
+    library = TRACER_DIR / "build"
+    subprocess.run([*build, f"-L{library}", f"-Wl,-rpath,{library}", "-lkronosapi"], check=True)
+    done = orchestrate(WITH_OWN_TRACER)
+    assert (done.status, done.err) == (0, ""), done
+    assert done.out == "1500000000 1500000000 1500000000\n"
+    said = Path("own").read_text()
+    assert re.match(r"tracer \d+, process \d+\n1500 rounds of all\n", said), said
+    assert Path("ids").read_text() == "1\nslept\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("registerTracer(1, 3, 0, 0, 0)", "registerTracer: the type must be TRACER_TYPE_INS_VT or"),
+        ("registerTracer(0, 1, 0, 0, 0)", "registerTracer: a tracer's id is a number from 1, or -1 for"),
+        (
+            "registerTracer(1, 1, 0, 0, 0)",
+            "registerTracer: there is no experiment; fix: call initializeExp()",
+        ),
+        ("addProcessesToTracerSq(1, None, 1)", "addProcessesToTracerSq: this program is no tracer; fix:"),
+        ("updateTracerClock(1, 5)", "updateTracerClock: this program is no tracer; fix:"),
+        ("writeTracerResults(1, None, 0)", "writeTracerResults: this program is no tracer; fix:"),
+        ("waitForExit(1)", "waitForExit: there is no experiment; fix: call initializeExp()"),
+    ],
+)
+def test_mistakes_of_such_tracers_are_one_line(run_script, call, expected):
+    done = run_script(sys.executable, "-c", f"import kronos_functions as kf; print(kf._api.{call})")
+    assert (done.out, done.one_line().startswith(f"kronos: {expected}")) == ("-1\n", True), done
 
 
 def test_a_second_experiment_is_refused(orchestrate):

@@ -63,18 +63,37 @@ int setNetDeviceOwner(int tracer_id, char *intf_name);
 
 /* ---- tracers ------------------------------------------------------------ */
 
+#define TRACER_TYPE_INS_VT 1 /* takes part in rounds: writeTracerResults() */
+#define TRACER_TYPE_APP_VT 2 /* does not have to */
+#define SIMPLE_REGISTRATION 0
+#define REGISTRATION_W_SPINNER 1	/* with another process, see optional_pid */
+#define REGISTRATION_W_CONTROL_THREAD 2 /* the same */
+
 /*
- * Here the engine itself does what tracers do in Kronos, and the `tracer`
- * program only registers commands with it. Of what Kronos' own tracers call
- * among themselves and the module waitForExit() works, which returns when the
- * experiment has ended; the others fail.
+ * The `tracer` program needs none of these. They are for programs that are
+ * tracers by themselves. Such a program, and the processes that it adds, run in
+ * real time, when it lets them; what it has is a part in the rounds, and a clock.
  */
-int waitForExit(int tracer_id);
+
+/*
+ * Register the calling program, as tracer_id or with -1 as the next free one; it
+ * returns when the orchestrator is in synchronizeAndFreeze(). Returns a CPU.
+ */
 s64 registerTracer(int tracer_id, int tracer_type, int registration_type,
 		   int optional_pid, int optional_timeline_id);
+/* The id of this tracer, or of the one that has started this process; -1. */
+int getAssignedTracerID(void);
+/* These processes have the tracer's clock: getCurrentTimePid(). */
 int addProcessesToTracerSq(int tracer_id, int *pids, int num_pids);
+/* Within a round the tracer's clock moves; at its end all clocks are equal. */
 int updateTracerClock(int tracer_id, s64 increment);
+/*
+ * The tracer is done with its round, and with these processes. Waits for the next
+ * round and returns its length in ns; 0 when the experiment has ended.
+ */
 s64 writeTracerResults(int tracer_id, int *pids, int num_pids);
+/* Returns when the experiment has ended. */
+int waitForExit(int tracer_id);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@
 
 #define KRONOS_RUN_DIR "/run/kronos"
 #define KRONOS_SOCKET_ENV "KRONOS_SOCKET"
+#define KRONOS_TRACER_ENV "KRONOS_TRACER_ID" /* of a tracer's commands */
 #define KRONOS_CONTROL_FD 3	/* the engine's end of the control socket */
 #define KRONOS_ERROR_MAX 256
 #define KRONOS_COMMAND_MAX 1024
@@ -45,6 +46,7 @@ enum kronos_op {
 	KRONOS_OP_WATCH_LINK, /* with a descriptor */
 	KRONOS_OP_WATCH_FD,   /* with a descriptor */
 	KRONOS_OP_UNWATCH_FD,
+	KRONOS_OP_WATCH_TERMINAL, /* with a descriptor */
 	KRONOS_OP_ADD_TRACER, /* among workers: a standalone tracer's host */
 };
 

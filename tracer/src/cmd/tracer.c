@@ -40,12 +40,13 @@ struct options {
 	const char *socket, *command, *file;
 	struct kronos_register join;
 	int timeline;
+	bool spinner;
 	char **argv;
 };
 
 static const char usage[] =
 	"usage: tracer -c COMMAND | -f FILE  [-r SPEED] [-n COUNTER] [-i ID]\n"
-	"                                  [-t TIMELINE] [-s PATH]\n"
+	"                                  [-t TIMELINE] [-s] [--socket PATH]\n"
 	"       tracer --host NAME [--socket PATH] -- COMMAND [ARG...]\n"
 	"\n"
 	"Launches commands as dilated processes of a running experiment.\n"
@@ -59,7 +60,8 @@ static const char usage[] =
 	"  -i, --id ID            id of this tracer, from 1 (default: the next free)\n"
 	"  -t, --timeline NUMBER  timeline of a co-simulation, from 0 (default: 0)\n"
 	"  -H, --host NAME        become a process of this host of the network\n"
-	"  -s, --socket PATH      the experiment (default: $KRONOS_SOCKET,\n"
+	"  -s, --spinner          stay until the end, with a process that only waits\n"
+	"      --socket PATH      the experiment (default: $KRONOS_SOCKET,\n"
 	"                         or " KRONOS_RUN_DIR "/engine.sock)\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n";
@@ -120,7 +122,8 @@ static void parse(int argc, char **argv, struct options *options)
 		{ "id", required_argument, NULL, 'i' },
 		{ "timeline", required_argument, NULL, 't' },
 		{ "host", required_argument, NULL, 'H' },
-		{ "socket", required_argument, NULL, 's' },
+		{ "spinner", no_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ 0 },
@@ -129,7 +132,7 @@ static void parse(int argc, char **argv, struct options *options)
 	int option;
 
 	options->join.cpu_speed = 1.0;
-	while ((option = getopt_long(argc, argv, "+c:f:r:n:i:t:H:s:hV", longs, NULL)) !=
+	while ((option = getopt_long(argc, argv, "+c:f:r:n:i:t:H:shV", longs, NULL)) !=
 	       -1)
 		switch (option) {
 		case 'c':
@@ -154,6 +157,9 @@ static void parse(int argc, char **argv, struct options *options)
 			host = optarg;
 			break;
 		case 's':
+			options->spinner = true;
+			break;
+		case 'S':
 			options->socket = optarg;
 			break;
 		case 'h':
@@ -219,6 +225,15 @@ static void join_kernel(const struct kronos_register_reply *reply)
 	prctl(PR_CAPBSET_DROP, CAP_SYS_TIME);
 }
 
+/* For getAssignedTracerID(). */
+static void tell_id(int id)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", id);
+	setenv(KRONOS_TRACER_ENV, text, 1);
+}
+
 /* From the reply on this process is traced; its exec is where it first waits. */
 static void join(const struct options *options)
 {
@@ -232,6 +247,8 @@ static void join(const struct options *options)
 	close(fd);
 	if (reply.result < 0)
 		fail(EXIT_ENGINE, reply.text, "see the experiment's hosts and ids");
+	if (reply.tracer_id)
+		tell_id(reply.tracer_id);
 	if (reply.kernel_host) {
 		join_kernel(&reply);
 		return;
@@ -260,16 +277,22 @@ static _Noreturn void run(char **argv)
 
 /* ---- the commands of a file -------------------------------------------- */
 
-static _Noreturn void run_shell(const char *command)
+static _Noreturn void run_shell(const char *command, bool spinner)
 {
-	char *argv[] = { (char *)"/bin/sh", (char *)"-c",
-			 (char *)(uintptr_t)command, NULL };
+	char *alone[] = { (char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)command,
+			  NULL };
+	char *beside[] = { (char *)"/bin/sh",
+			   (char *)"-c",
+			   (char *)"sleep infinity </dev/null & exec /bin/sh -c \"$1\"",
+			   (char *)"sh",
+			   (char *)(uintptr_t)command,
+			   NULL };
 
-	run(argv);
+	run(spinner ? beside : alone);
 }
 
 /* Children of a dilated process are dilated: this one becomes a small shell. */
-static _Noreturn void run_file(const char *path)
+static _Noreturn void run_file(const char *path, bool spinner)
 {
 	char *script = NULL;
 	size_t size = 0;
@@ -293,7 +316,7 @@ static _Noreturn void run_file(const char *path)
 	if (!commands)
 		fail(EXIT_USAGE, "the file has no command in it",
 		     "write one command a line");
-	run_shell(script);
+	run_shell(script, spinner);
 }
 
 int main(int argc, char **argv)
@@ -308,6 +331,6 @@ int main(int argc, char **argv)
 	if (options.join.host[0])
 		run(options.argv);
 	if (options.command)
-		run_shell(options.command);
-	run_file(options.file);
+		run_shell(options.command, options.spinner);
+	run_file(options.file, options.spinner);
 }

@@ -13,6 +13,8 @@
 
 #include "Kronos_functions.h"
 #include "kronos_abi.h"
+#include "kronosapi.h"
+#include "own_tracers.h"
 
 #define TIMELINES_MAX 64
 #define JOIN_WAIT 1000 /* ms of real time in synchronizeAndFreeze() */
@@ -20,6 +22,7 @@
 static struct {
 	struct kronos *timeline[TIMELINES_MAX];
 	int timelines; /* 0: there is no experiment */
+	pid_t owner;   /* the process that has initialized it */
 	int tracers;   /* that are expected, in all timelines */
 	int type;
 	bool frozen;
@@ -27,8 +30,7 @@ static struct {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Returns -1, for the caller to do so. */
-static int complain(const char *function, const char *what)
+int complain(const char *function, const char *what)
 {
 	fprintf(stderr, "kronos: %s: %s\n", function, what);
 	return -1;
@@ -39,15 +41,21 @@ static int complain_of(const char *function, const struct kronos *k)
 	return complain(function, kronos_error(k));
 }
 
-static const char no_experiment[] =
+const char no_experiment[] =
 	"there is no experiment; fix: call initializeExp() first";
 static const char not_frozen[] =
 	"the experiment is not frozen; fix: call synchronizeAndFreeze() until it returns a positive value";
+
+bool is_orchestrator(void)
+{
+	return experiment.timelines && experiment.owner == getpid();
+}
 
 /* ---- start and end ------------------------------------------------------ */
 
 static void end_experiment(void)
 {
+	own_tracers_stop();
 	for (int i = 0; i < experiment.timelines; i++)
 		kronos_stop(experiment.timeline[i]);
 	experiment.timelines = 0;
@@ -93,6 +101,36 @@ static int start_timeline(int number, s64 epoch)
 	return 0;
 }
 
+static bool is_taken(int id)
+{
+	char name[KRONOS_NAME_MAX];
+
+	snprintf(name, sizeof(name), "tracer-%d", id);
+	for (int i = 0; i < experiment.timelines; i++)
+		if (kronos_find_host(experiment.timeline[i], name) > 0)
+			return true;
+	return false;
+}
+
+static int64_t time_of(int timeline)
+{
+	if (timeline < 0 || timeline >= experiment.timelines)
+		return -1;
+	return experiment.frozen ? kronos_now(experiment.timeline[timeline]) : 0;
+}
+
+/* Whoever ends, the socket of tracers of one's own goes with the experiment. */
+static int hear_own_tracers(void)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)], command[sizeof(path) + 16];
+
+	if (own_tracers_path(path, sizeof(path)) ||
+	    own_tracers_listen(is_taken, time_of))
+		return complain("initializeExp", "cannot listen beside $KRONOS_SOCKET");
+	snprintf(command, sizeof(command), "rm -f '%s'", path);
+	return (int)kronos_on_abort(experiment.timeline[0], command);
+}
+
 static int start_experiment(int type, int timelines, int tracers)
 {
 	struct timeval now;
@@ -103,12 +141,17 @@ static int start_experiment(int type, int timelines, int tracers)
 	gettimeofday(&now, NULL);
 	experiment.type = type;
 	experiment.tracers = tracers;
+	experiment.owner = getpid();
 	for (int i = 0; i < timelines; i++)
 		/* Timelines that freeze one after the other show the same time. */
 		if (start_timeline(i, timelines > 1 ? now.tv_sec * 1000000000LL : -1)) {
 			end_experiment();
 			return -1;
 		}
+	if (hear_own_tracers()) {
+		end_experiment();
+		return -1;
+	}
 	return 0;
 }
 
@@ -150,11 +193,11 @@ int stopExp(void)
 
 /* ---- freeze and progress ------------------------------------------------ */
 
-/* Tracers that have joined any timeline; each has a host. */
+/* Tracers that have joined any timeline; each has a host, but for those of one's own. */
 static int64_t tracers_joined(void)
 {
 	struct kronos_stats stats = { 0 };
-	int64_t joined = 0;
+	int64_t joined = own_tracers_joined();
 
 	for (int i = 0; i < experiment.timelines; i++)
 		if (!kronos_stats(experiment.timeline[i], &stats))
@@ -167,7 +210,7 @@ static int freeze(void)
 	for (int waited = 0; tracers_joined() < experiment.tracers; waited += 10) {
 		if (waited >= JOIN_WAIT)
 			return 0;
-		poll(NULL, 0, 10);
+		own_tracers_hear(10);
 	}
 	for (int i = 0; i < experiment.timelines; i++)
 		if (kronos_freeze(experiment.timeline[i], 0) < 0)
@@ -194,10 +237,16 @@ static int progress(const char *function, int timeline, s64 duration, int rounds
 	struct kronos *k = experiment.timeline[timeline];
 	int64_t left = rounds, done;
 
+	own_tracers_hear(0);
 	while (left > 0) {
-		done = kronos_progress(k, duration, left, -1);
+		bool steps = own_tracers_step(timeline);
+
+		own_tracers_begin(timeline, duration);
+		done = kronos_progress(k, duration, steps ? 1 : left, -1);
 		if (done < 0)
 			return complain_of(function, k);
+		if (done > 0)
+			own_tracers_await(timeline);
 		left -= done;
 	}
 	return 0;
@@ -251,7 +300,10 @@ int progressTimelineBy(int timeline_id, s64 duration)
 static struct kronos *timeline_of_tracer(int tracer_id)
 {
 	char name[KRONOS_NAME_MAX];
+	int own = own_tracers_timeline(tracer_id);
 
+	if (own >= 0)
+		return experiment.timeline[own];
 	snprintf(name, sizeof(name), "tracer-%d", tracer_id);
 	for (int i = 0; i < experiment.timelines; i++)
 		if (kronos_find_host(experiment.timeline[i], name) > 0)
@@ -263,7 +315,10 @@ static struct kronos *timeline_of_process(int pid)
 {
 	struct kronos_stats stats;
 	struct kronos_task task;
+	int own = own_tracers_timeline_of_process(pid);
 
+	if (own >= 0)
+		return experiment.timeline[own];
 	for (int i = 0; i < experiment.timelines; i++) {
 		struct kronos *k = experiment.timeline[i];
 
@@ -300,11 +355,15 @@ static struct kronos *first_timeline(int unused)
 
 s64 getCurrentVirtualTime(void)
 {
+	if (is_own_tracer())
+		return own_tracer_time(getAssignedTracerID());
 	return clock_of("getCurrentVirtualTime", first_timeline, 0);
 }
 
 s64 getCurrentTimeTracer(int tracer_id)
 {
+	if (is_own_tracer())
+		return own_tracer_time(tracer_id);
 	return clock_of("getCurrentTimeTracer", timeline_of_tracer, tracer_id);
 }
 
@@ -319,18 +378,21 @@ int setNetDeviceOwner(int tracer_id, char *intf_name)
 {
 	static bool told;
 	const char *wrong = NULL;
+	bool kernel;
 
 	pthread_mutex_lock(&lock);
+	kernel = experiment.timelines &&
+		 kronos_engine(experiment.timeline[0]) == KRONOS_ENGINE_KERNEL;
 	if (!experiment.timelines)
 		wrong = no_experiment;
 	else if (!intf_name || !*intf_name || strlen(intf_name) >= IFNAMSIZ)
 		wrong = "the interface's name must have 1 to 15 characters";
 	else if (tracer_id < 0 || (tracer_id && !timeline_of_tracer(tracer_id)))
 		wrong = "there is no such tracer";
-	else if (!told)
+	else if (!told && !kernel) /* whose clock is every interface's */
 		complain("setNetDeviceOwner",
-			 "frames of the kernel's own interfaces travel in real time; "
-			 "use mininet_kronos' links");
+			 "frames of the kernel's own interfaces travel in real time with "
+			 "the user engine; fix: use mininet_kronos' links, or the kernel engine");
 	told |= !wrong;
 	pthread_mutex_unlock(&lock);
 	return wrong ? complain("setNetDeviceOwner", wrong) : 0;
@@ -363,36 +425,4 @@ int waitForExit(int tracer_id)
 		;
 	close(ended.fd);
 	return 0;
-}
-
-static int refuse(const char *function)
-{
-	return complain(function, "the engine runs dilated processes itself; "
-				  "fix: start them with the tracer program");
-}
-
-s64 registerTracer(int tracer_id, int tracer_type, int registration_type,
-		   int optional_pid, int optional_timeline_id)
-{
-	(void)tracer_id, (void)tracer_type, (void)registration_type;
-	(void)optional_pid, (void)optional_timeline_id;
-	return refuse("registerTracer");
-}
-
-int addProcessesToTracerSq(int tracer_id, int *pids, int num_pids)
-{
-	(void)tracer_id, (void)pids, (void)num_pids;
-	return refuse("addProcessesToTracerSq");
-}
-
-int updateTracerClock(int tracer_id, s64 increment)
-{
-	(void)tracer_id, (void)increment;
-	return refuse("updateTracerClock");
-}
-
-s64 writeTracerResults(int tracer_id, int *pids, int num_pids)
-{
-	(void)tracer_id, (void)pids, (void)num_pids;
-	return refuse("writeTracerResults");
 }
