@@ -19,7 +19,9 @@ from mininet_kronos.controller import KronosRyu as _KronosRyu
 from mininet_kronos.errors import KronosError as _KronosError
 from mininet_kronos.link import KronosLink as _KronosLink
 from mininet_kronos.mn_options import check_class as _check_class
+from mininet_kronos.mn_options import check_name as _check_name
 from mininet_kronos.mn_options import check_options as _check_options
+from mininet_kronos.mn_options import topo_parameters as _topo_parameters
 from mininet_kronos.net import KronosNet as _KronosNet
 from mininet_kronos.net import stop_all as _stop_all
 from mininet_kronos.node import KronosHost as _KronosHost
@@ -35,6 +37,7 @@ switches = {
     "default": _KronosOVSSwitch,
     "ovs": _KronosOVSSwitch,
     "ovsk": _KronosOVSSwitch,
+    "kronosovsbr": _KronosOVSBridge,
     "ovsbr": _KronosOVSBridge,
     "kronoslxbr": _KronosLinuxBridge,
     "lxbr": _KronosLinuxBridge,
@@ -52,6 +55,7 @@ def _fail(problem: object) -> _NoReturn:
 def customClass(classes: _Any, argStr: str) -> _Any:
     """Return a class with preset parameters, as mn's own; wrong ones end mn before it changes anything."""
     try:
+        _check_name(classes, argStr)
         chosen = _util.customClass(classes, argStr)
         _check_class(chosen, argStr)
     except Exception as problem:  # Mininet's own is no narrower
@@ -62,9 +66,12 @@ def customClass(classes: _Any, argStr: str) -> _Any:
 def buildTopo(topos: _Any, topoStr: str) -> _Any:
     """Return the topology, as mn's own; a wrong one ends mn before it changes anything."""
     try:
+        _check_name(topos, topoStr)
         return _util.buildTopo(topos, topoStr)
+    except _KronosError as problem:
+        _fail(f"--topo {problem}")
     except Exception as problem:  # whatever a Topo's build() raises
-        _fail(f"--topo {topoStr}: {problem}")
+        _fail(f"--topo {topoStr}: {problem}; {_topo_parameters(topos, topoStr)}")
 
 
 def validate(options: _Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from mininet.link import Link, TCIntf
@@ -30,6 +31,30 @@ OTHER_NODE_PARAMETERS = ("privateDirs", "dpid")
 TESTS = {"pingall", "pingpair", "iperfudp"}  # of Mininet, in mn's own spelling
 
 
+def check_name(known: Mapping[str, Any], option: str) -> None:
+    """Raise ParameterError if what an option names is not there."""
+    name = splitArgs(option)[0]
+    if not known.get(name):
+        fit = sorted(key for key, chosen in known.items() if chosen and not _alternative(chosen))
+        raise ParameterError(f"{name} is unknown; use one of {', '.join(fit)}")
+
+
+def _alternative(chosen: Any) -> str | None:
+    """Return what to use instead of a class that is outside virtual time."""
+    for theirs, ours, alternative in ALTERNATIVES:
+        if isinstance(chosen, type) and issubclass(chosen, theirs):
+            return None if issubclass(chosen, ours) else alternative
+    return None
+
+
+def topo_parameters(topos: Mapping[str, Any], option: str) -> str:
+    """Return what a topology takes, for a message."""
+    topo = topos[splitArgs(option)[0]]
+    taken = inspect.signature(getattr(topo, "build", topo)).parameters.values()
+    names = [str(each) for each in taken if each.name != "self" and each.kind is not each.VAR_KEYWORD]
+    return f"its parameters are {', '.join(names) or 'none'}"
+
+
 def check_class(chosen: Any, option: str) -> None:
     """Raise ParameterError if one of mn's options asks for what the class does not have, or is not virtual.
 
@@ -39,14 +64,11 @@ def check_class(chosen: Any, option: str) -> None:
     if not isinstance(chosen, type):
         return
     _name, args, params = splitArgs(option)
-    for theirs, ours, alternative in ALTERNATIVES:
-        if issubclass(chosen, theirs):
-            if not issubclass(chosen, ours):
-                raise ParameterError(f"'{option}' is outside virtual time; use {alternative}")
-            break
+    if alternative := _alternative(chosen):
+        raise ParameterError(f"'{option}' is outside virtual time; use {alternative}")
     if issubclass(chosen, (KronosNodeMixin, KronosLink)):
         _check_names(chosen, params, option)
-    _check_values(chosen, args, params)
+    _check_values(chosen, args, params, option)
 
 
 def _check_names(cls: type, params: dict[str, Any], option: str) -> None:
@@ -73,16 +95,17 @@ def _parameters(cls: type) -> set[str]:
     return names - NOT_PARAMETERS
 
 
-def _check_values(cls: type, args: list[str], params: dict[str, Any]) -> None:
+def _check_values(cls: type, args: list[str], params: dict[str, Any], option: str) -> None:
     if issubclass(cls, KronosLink):
         link_params(params)
     if issubclass(cls, (KronosHost, KronosController)):
-        check_speed("cpu_speed", params.get("cpu_speed", 1))
-        check_counter("counter", params.get("counter", "auto"))
+        check_speed(f"'{option}'", params.get("cpu_speed", 1))
+        check_counter(f"'{option}'", params.get("counter", "auto"))
+        parse_count(params.get("cores", 1), f"'{option}': cores")
     if issubclass(cls, KronosController):
-        check_pace("pace", params.get("pace", "instant"))
+        check_pace(f"'{option}'", params.get("pace", "instant"))
         if params.get("port") is not None:
-            parse_count(params["port"], "port")
+            parse_count(params["port"], f"'{option}': port")
         apps = params.get("apps", ())
         for app in (*args, *([apps] if isinstance(apps, str) else apps)):
             check_app(app)

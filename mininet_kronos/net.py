@@ -208,6 +208,9 @@ class KronosNet(WaitingNet):
             info(f"*** Freezing (timestep {format_duration(self.pump.timestep)})\n")
             self.experiment.synchronize_and_freeze()
             self._started = True
+            for name in settings.given().capture:
+                for interface in [*self._interfaces()] if name == "all" else [name]:
+                    self.capture(interface)
             for follower in self._followers:
                 follower.started()
 
@@ -322,10 +325,11 @@ class KronosNet(WaitingNet):
         """End an interface's capture."""
         self._interface(interface).stopCapture()
 
+    def _interfaces(self) -> dict[str, KronosIntf]:
+        return {intf.name: intf for link in self.links for intf in (link.intf1, link.intf2)}
+
     def _interface(self, name: str) -> KronosIntf:
-        known: dict[str, KronosIntf] = {
-            intf.name: intf for link in self.links for intf in (link.intf1, link.intf2)
-        }
+        known = self._interfaces()
         if name not in known:
             raise ParameterError(f"there is no interface '{name}'; there are {', '.join(known) or 'none'}")
         return known[name]

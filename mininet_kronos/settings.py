@@ -19,6 +19,7 @@ class Settings:
     sample: str | None = None
     cpu_speed: float | None = None
     counter: str | None = None
+    capture: list[str] = field(default_factory=list)  # interfaces, or "all"
     out: Path | None = None
     progress: bool = False  # whether to say on stderr how a run gets on
     outs: list[Path] = field(default_factory=list)  # directories of the networks so far

@@ -12,7 +12,7 @@ import pytest
 
 from mininet_kronos.__main__ import main
 from mininet_kronos.runs.compare import compare
-from mininet_kronos.runs.directory import LogLine, RunDirectory
+from mininet_kronos.runs.directory import HOSTS, LINKS, ROUNDS, SCHEMA, LogLine, RunDirectory
 
 pytest_plugins = ["pytester"]
 
@@ -88,6 +88,17 @@ def test_samples_are_tables_that_pandas_reads(run):
     assert set(hosts.host) == {"h1", "h2", "ovs", "c0"}
 
 
+def test_every_column_and_key_is_documented(run):
+    directory, _done = run
+    page = (Path(__file__).parents[1] / "docs" / "run-directory.md").read_text()
+    assert f"`schema` in both JSON files is {SCHEMA};" in page
+    named = set(re.findall(r"`([^`]+)`", page.split("## Schema")[1].split("\n## ")[0]))
+    tables = {column for table in (ROUNDS, HOSTS, LINKS) for column in table}
+    node, link = directory.config["nodes"][0], directory.config["links"][0]
+    keys = {*directory.config, *directory.config["parameters"], *directory.summary, *node, *link}
+    assert tables | keys <= named
+
+
 def test_logs_say_when_a_line_was_written(run):
     directory, _done = run
     pings = [line for line in directory.log_lines("h1") if "icmp_seq" in line.text]
@@ -158,6 +169,18 @@ def test_runs_that_differ_in_times_alone(run, tmp_path):
     log.write_text(f"{float(virtual) + 0.0015:.9f}\t{rest.replace('one', 'eins')}")
     comparison = compare(directory, RunDirectory(tmp_path / "other"))
     assert re.fullmatch(r"the runs differ in 1 of \d+ parts", comparison.verdict)
+
+
+def test_captures_that_the_command_line_asks_for(kronos, script, tmp_path):
+    done = kronos("run", "--capture", "h1-eth0", "--capture", "all", "--out", tmp_path / "run", script)
+    assert done.status == 0, done
+    names = {path.name for path in (tmp_path / "run" / "captures").glob("*.pcap")}
+    assert names == {"h1-eth0.pcap", "h2-eth0.pcap", "s1-eth1.pcap", "s1-eth2.pcap"}
+    done = kronos("run", "--capture", "h9-eth0", "--out", tmp_path / "other", script)
+    assert (done.status, done.err.splitlines()[-1]) == (
+        1,
+        "kronos: there is no interface 'h9-eth0'; there are h1-eth0, s1-eth1, h2-eth0, s1-eth2",
+    )
 
 
 def test_compare_finds_another_seed(kronos, script, run, tmp_path, capsys):

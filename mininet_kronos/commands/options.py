@@ -25,8 +25,16 @@ def add_script(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--epoch", metavar="S", help="the wall clock at the freeze, in seconds since 1970")
     group.add_argument("--cpus", metavar="N", help="CPUs that hosts are spread over")
     group.add_argument("--sample", metavar="TIME", help="virtual time between samples of counters (100ms)")
+    group.add_argument(
+        "--capture",
+        metavar="INTERFACE",
+        action="append",
+        default=[],
+        help="write its frames to captures/INTERFACE.pcap; may be repeated; all: every end of every link",
+    )
     parser.add_argument("script", type=Path, help="a Python file that makes a KronosNet and runs it")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
+    own = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the script's own arguments")
+    own.required = False  # so that it is not said to be missing as well
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
@@ -40,12 +48,14 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
         epoch=_number("--epoch", parsed.epoch),
         cpus=_whole_number("--cpus", parsed.cpus),
         sample=parsed.sample,
+        capture=parsed.capture,
     )
 
 
 def given_again(parsed: argparse.Namespace) -> list[str]:
     """Return these options as they were given, for another command."""
-    values = ((f"--{name.replace('_', '-')}", getattr(parsed, name)) for name in NAMES)
+    values = [(f"--{name.replace('_', '-')}", getattr(parsed, name)) for name in NAMES]
+    values += [("--capture", interface) for interface in parsed.capture]
     return [word for option, value in values if value is not None for word in (option, value)]
 
 
