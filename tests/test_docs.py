@@ -1,19 +1,25 @@
 """The documentation: it builds, and what it shows runs."""
 
+import ast
+import importlib
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from mininet_kronos.__main__ import make_parser
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PAGES = (*sorted(DOCS.glob("*.md")), ROOT / "README.md")
 
 
 def shown_commands():
     """Yield (page, command) for each line of a block of shell commands."""
-    for page in sorted(DOCS.glob("*.md")):
+    for page in PAGES:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
             for line in block.splitlines():
                 yield pytest.param(line, id=f"{page.stem}: {line[:60]}")
@@ -39,6 +45,48 @@ def test_scripts_that_are_shown_are_those_that_run():
     for example in (DOCS / "examples").glob("*.py"):
         assert f"examples/{example.name}" in pages
     assert (DOCS / "examples" / "two_hosts.py").read_text() in (ROOT / "README.md").read_text()
+
+
+def kronos_lines():
+    """Yield each command line of kronos' that is indented or quoted in a text, but for mn's own options."""
+    for page in PAGES:
+        lines = re.findall(
+            r"^    (?:sudo )?((?:\S*/)?kronos [a-z].*?)(?:  .*)?$", page.read_text(), re.MULTILINE
+        )
+        for line in (*lines, *re.findall(r"`(kronos [a-z][^`]*)`", page.read_text())):
+            if "|" not in line:
+                yield pytest.param(line, id=f"{page.stem}: {line[:60]}")
+
+
+@pytest.mark.parametrize("line", list(kronos_lines()))
+def test_a_kronos_command_that_is_shown_is_one(line):
+    verb, *words = shlex.split(line, comments=True)[1:]
+    if verb == "mn":
+        return  # its options are mn's
+    missing = {"run": ["SCRIPT"], "verify": ["SCRIPT"], "report": ["DIR"], "compare": ["DIR", "DIR"]}
+    make_parser().parse_args([verb, *words, *([] if words else missing.get(verb, []))])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_python_that_is_shown_is_python(page):
+    """And what it imports from here exists."""
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        if "--8<--" in block:
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mininet_kronos"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, name.name) for name in node.names)
+
+
+def test_every_example_of_mininets_that_is_named_is_run():
+    table = (DOCS / "from-mininet.md").read_text().split("## Mininet's own examples")[1].split("\n\n")[2]
+    named = set(re.findall(r"`(\w+)\.py`", table))
+    tested = set(
+        re.findall(r'run_example\(\s*"(\w+)"', (ROOT / "tests" / "test_mininet_examples.py").read_text())
+    )
+    assert len(named) >= 10
+    assert named <= tested
 
 
 def test_the_site_builds_without_warnings(tmp_path):
