@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import subprocess
 import sys
 from contextlib import suppress
@@ -42,10 +43,14 @@ class KronosCLI(CLI):
     ) -> None:
         self.breakpoints = Breakpoints(mininet)
         self.captures: dict[Any, Path] = {}  # by end of a link
+        self._terminals: dict[str, int] = {}  # eventfds, by logical process
+        self._passed_on = False  # what was typed, just now
         try:
             super().__init__(mininet, stdin=stdin, script=script, **params)
         finally:
             self.breakpoints.clear()
+            for event in self._terminals.values():
+                os.close(event)
 
     @classmethod
     def initReadline(cls) -> None:
@@ -299,8 +304,35 @@ class KronosCLI(CLI):
             self._await(node)
             return
         quietRun("stty -icanon min 1")  # programs get each key
-        with self.mn.pump.watching([self.stdin.fileno()], lambda: node.write(self._typed())):
+        pump = self.mn.pump
+        with (
+            pump.watching([self.stdin.fileno()], lambda: self._pass_on(node)),
+            pump.watching(self._typed_for(node), lambda: self._stand(node)),
+        ):
             self._await(node)
+
+    def _typed_for(self, node: Any) -> list[int]:
+        """Return a descriptor that is readable while a program of the node waits for what is typed."""
+        experiment, process = self.mn.experiment, node.kronos_process
+        if experiment.engine != "user" or not node.traced:
+            return []
+        if process not in self._terminals:
+            self._terminals[process] = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        event = self._terminals[process]
+        experiment.watch_terminal(process, os.fstat(node.slave).st_rdev, event)
+        return [event]
+
+    def _stand(self, node: Any) -> None:
+        """Let virtual time stand until something is typed, or the node has written something."""
+        if self._passed_on:  # the engine has yet to see who has read it
+            self._passed_on = False
+        else:
+            select.select([self.stdin.fileno(), node.stdout.fileno()], [], [])
+
+    def _pass_on(self, node: Any) -> None:
+        """Give the node what has been typed."""
+        node.write(self._typed())
+        self._passed_on = True
 
     def _await(self, node: Any) -> None:
         while node.waiting:

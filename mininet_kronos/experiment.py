@@ -299,6 +299,13 @@ class Experiment:
         """
         self._call("watch_link", link, descriptor)
 
+    def watch_terminal(self, name: str, device: int, event: int) -> None:
+        """Keep an eventfd readable while a process of a host waits for nothing but what is typed.
+
+        device -- of the terminal's slave; a host has one at a time
+        """
+        self._call("watch_terminal", self._host(name), device, event)
+
     def on_abort(self, shell_command: str) -> None:
         """Let the engine run this command if this process dies before :meth:`stop`."""
         self._call("on_abort", shell_command.encode())

@@ -186,6 +186,7 @@ def load() -> ctypes.CDLL:
         "watch_link": (ctypes.c_int, [pointer, u32, ctypes.c_int]),
         "watch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
         "unwatch_fd": (ctypes.c_int, [pointer, ctypes.c_int]),
+        "watch_terminal": (ctypes.c_int, [pointer, u32, ctypes.c_uint64, ctypes.c_int]),
         "engine": (ctypes.c_int, [pointer]),
         "task_time": (i64, [pointer, ctypes.c_int32]),
         "stop": (ctypes.c_int, [pointer]),

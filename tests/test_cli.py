@@ -290,6 +290,35 @@ def test_a_session_on_a_terminal(terminal):
     assert terminal.process.wait(60) == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "prompt", "typed", "seconds"),
+    [
+        ("sleep 30; read x; echo go''t $x", "", "it", "30"),
+        ("head -c 3 | sed s/^/go''t./", "", "it", "0"),
+        (f"{sys.executable} -ic 'import readline'", ">>> ", "print('g' + 'ot')", "0"),
+        ("bash --norc -ic 'select x in a b; do echo go\"\"t; done'", "#? ", "1", "0"),
+    ],
+)
+def test_time_stands_while_a_program_waits_for_what_is_typed(terminal, command, prompt, typed, seconds):
+    terminal.expect("mininet> ")
+    terminal.type("h2 while sleep 1; do :; done &\n")
+    terminal.expect("mininet> ")
+    terminal.type(f"h1 {command}\n")
+    assert terminal.sees(prompt, 60)
+    assert not terminal.sees("got", 0.5)
+    for letter in typed:
+        terminal.type(letter)
+        terminal.sees("never", 0.02)
+    terminal.type("\n")
+    terminal.expect("got")
+    terminal.sees("never", 0.3)
+    if prompt:
+        terminal.type("\x04")  # Ctrl-D
+    terminal.sees("mininet> ", 10)
+    terminal.type("py 'at second', net.now // 10**9\n")
+    terminal.expect(f"('at second', {seconds})")
+
+
 def test_ctrl_c_ends_what_runs_and_keeps_the_clocks_equal(terminal):
     terminal.expect("mininet> ")
     for command in "run 1000h", "step 100000000 10us", "h1 sleep 1000h & sleep 1000h", "pingall":

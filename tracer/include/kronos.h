@@ -267,6 +267,12 @@ int64_t kronos_progress(struct kronos *k, int64_t timestep_ns,
  */
 int kronos_watch_fd(struct kronos *k, int fd);
 int kronos_unwatch_fd(struct kronos *k, int number);
+/*
+ * Keeps event_fd, an eventfd, readable while a process of the host waits for
+ * nothing but what is typed at its terminal (the device number of its slave).
+ * A host has one at a time. The user engine's.
+ */
+int kronos_watch_terminal(struct kronos *k, uint32_t host, uint64_t device, int event_fd);
 /* Ends a running kronos_progress() after its round; from any thread or signal handler. */
 void kronos_interrupt(struct kronos *k);
 

@@ -47,6 +47,7 @@
  *   link.h     virtual links, and the files that make them
  *   relay.c    connections between switches and controller, with a delay
  *   pty.c      pseudo-terminals, which the kernel serves in real time
+ *   terminal.c programs that wait for what is typed
  *   tcp.h      the kernel's TCP timers, which stay in real time; pace.c
  *   inspect.c  where hosts and tasks stand, and who is waited for
  *   watch.c    descriptors that end a progress; frames for who watches a link

@@ -14,6 +14,7 @@ struct event;
 struct stamp_map;
 struct task;
 struct tcp_space;
+struct terminal;
 struct timer;
 
 TAILQ_HEAD(task_queue, task);
@@ -56,6 +57,7 @@ struct host {
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct tcp_space *tcp;	/* its network namespace, if it is its own */
 	bool relayed;		/* relays begin or end at it */
+	struct terminal *terminal; /* that somebody types at, or NULL */
 	bool has_ptys;		/* masters of pseudo-terminals */
 	bool pty_unsettled;	/* it has run since they were last looked at */
 	bool standalone;	/* a tracer's own: stands still until the freeze */

@@ -24,6 +24,7 @@
 #include "requests.h"
 #include "rounds.h"
 #include "task.h"
+#include "terminal.h"
 #include "uptime.h"
 #include "watch.h"
 #include "wire.h"
@@ -368,6 +369,8 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 			return -EINVAL;
 		watch_add(request->id, fds[0]);
 		return 0;
+	case KRONOS_OP_WATCH_TERMINAL:
+		return terminal_watch(request->id, request->arg[0], fds[0]);
 	case KRONOS_OP_WATCH_FD:
 		return watch_fd(fds[0]);
 	case KRONOS_OP_UNWATCH_FD:
@@ -416,6 +419,7 @@ static bool keeps_fds(uint32_t op)
 {
 	return op == KRONOS_OP_ADD_LINK || op == KRONOS_OP_ADD_RELAY ||
 	       op == KRONOS_OP_WATCH_LINK || op == KRONOS_OP_WATCH_FD ||
+	       op == KRONOS_OP_WATCH_TERMINAL ||
 	       op == KRONOS_OP_CAPTURE;
 }
 

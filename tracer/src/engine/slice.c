@@ -37,6 +37,7 @@
 #include "slice.h"
 #include "stamps.h"
 #include "task.h"
+#include "terminal.h"
 #include "uptime.h"
 #include "watchdog.h"
 
@@ -440,6 +441,7 @@ static void after_block(pid_t tid)
 	if (!task)
 		return;
 	timed_blocked(task);
+	terminal_blocked(task);
 	if (trap_blocked)
 		watch_call(task);
 }

@@ -37,6 +37,7 @@
 #include "stamps.h"
 #include "stops.h"
 #include "task.h"
+#include "terminal.h"
 #include "tcp_timers.h"
 #include "timers.h"
 #include "tsc.h"
@@ -143,6 +144,7 @@ static void task_gone(struct task *task)
 	if (task->exiting)
 		engine.exiting--;
 	if (host) {
+		terminal_left(task);
 		timed_forget(task);
 		timer_cancel(&task->sleep, host);
 		timers_posix_thread_gone(task);
@@ -211,6 +213,7 @@ void task_ready(struct task *task, bool first)
 
 	engine_assert(task->state != TASK_READY);
 	task->state = TASK_READY;
+	terminal_left(task);
 	if (first && task->turn < TURN) {
 		TAILQ_INSERT_HEAD(&host->ready, task, ready_entry);
 	} else {

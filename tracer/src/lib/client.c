@@ -441,6 +441,17 @@ int kronos_unwatch_fd(struct kronos *k, int number)
 	return (int)call(k, &request, NULL, 0, NULL);
 }
 
+int kronos_watch_terminal(struct kronos *k, uint32_t host, uint64_t device, int event_fd)
+{
+	struct kronos_request request = {
+		.op = KRONOS_OP_WATCH_TERMINAL,
+		.id = host,
+		.arg = { (int64_t)device },
+	};
+
+	return (int)call(k, &request, &event_fd, 1, NULL);
+}
+
 void kronos_interrupt(struct kronos *k)
 {
 	kill(k->engine, SIGUSR1);
