@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test vm-bench vm-check lab clean
+.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test vm-bench vm-debug vm-check lab clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -64,6 +64,10 @@ vm-test: $(if $(FULL),setup) ## test the kernel module on stock kernels in virtu
 vm-bench: ## measure what the kernel module's virtual time costs, in virtual machines
 	@scripts/system-packages.sh vm
 	@TESTS=bench-all scripts/vm/test.sh
+
+vm-debug: ## test the kernel module on a kernel with its checkers on: KASAN, lockdep, UBSAN, kmemleak
+	@scripts/system-packages.sh vm
+	@KERNELS=6.1-debug scripts/vm/test.sh $(if $(FULL),full)
 
 vm-check: ## check the module: style, every warning, and that it installs, also by dkms, for both kernels
 	@scripts/system-packages.sh vm

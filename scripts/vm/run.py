@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SILENCE = 240  # seconds of real time without a line, after which a guest is given up
+SILENCE = 240  # seconds of real time without a line, after which a guest is given up, unless told
 
 
 def test_arguments(options: argparse.Namespace) -> list[str]:
@@ -52,7 +52,7 @@ def command(options: argparse.Namespace, report: Path, console: Path) -> list[st
     return [*arguments, "-append", " ".join(line)]
 
 
-def follow(process: subprocess.Popen[bytes], report: Path, count: int) -> bool:
+def follow(process: subprocess.Popen[bytes], report: Path, count: int, silence: float) -> bool:
     """Print the report as it grows; return whether it ends with the success of so many tests."""
     success = False
     heard = started = time.monotonic()
@@ -68,8 +68,8 @@ def follow(process: subprocess.Popen[bytes], report: Path, count: int) -> bool:
                 line = ""
             elif not running:
                 return success
-            elif time.monotonic() - heard > SILENCE:
-                print(f"no line for {SILENCE} s: given up")
+            elif time.monotonic() - heard > silence:
+                print(f"no line for {silence} s: given up")
                 process.kill()
                 return False
             else:
@@ -87,6 +87,9 @@ def main() -> int:
     parser.add_argument("--memory", default="1G")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")
     parser.add_argument("--icount", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--silence", type=int, default=SILENCE, help="seconds without a line before it is given up"
+    )
     parser.add_argument("--append", default="", help="more of the kernel's command line")
     parser.add_argument("tests", nargs="+")
     options = parser.parse_args()
@@ -97,8 +100,9 @@ def main() -> int:
         if options.tests == ["shell"]:
             return subprocess.run(arguments, check=False).returncode
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, preexec_fn=lambda: os.nice(10))
+        count = 1 if options.disk or options.share else len(options.tests)
         try:
-            success = follow(process, report, 1 if options.disk or options.share else len(options.tests))
+            success = follow(process, report, count, options.silence)
         finally:
             process.kill()
             process.wait()

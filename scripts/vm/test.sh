@@ -10,22 +10,29 @@ full=${1:-}
 cache=$PWD/.cache/vm
 programs=$cache/programs
 
-tests_for() { # CPUS
-    awk -v cpus="$1" -v full="$full" \
+tests_for() { # KERNEL CPUS
+    awk -v cpus="$2" -v full="$full" \
         '/^[^#]/ && $1 == cpus && ($2 == "always" || full != "") { print $3 }' tests/vm/tests
+    case $1 in *-debug) echo leaks ;; esac
 }
 
 prepare() { # KERNEL
-    scripts/vm/kernel.sh "$1" "$cache/kernels/$1"
+    case $1 in
+    *-debug) scripts/vm/debug-kernel.sh "$cache/kernels/$1" ;;
+    *) scripts/vm/kernel.sh "$1" "$cache/kernels/$1" ;;
+    esac
     scripts/vm/module.sh "$cache/kernels/$1" "$cache/debug/$1" module DEBUG=1
     scripts/vm/initramfs.sh "$cache/kernels/$1" "$cache/debug/$1/kronos.ko" "$programs" "$cache/initramfs-$1"
 }
 
 boot() { # KERNEL CPUS TEST...
-    local kernel=$1 cpus=$2
+    local kernel=$1 cpus=$2 options=()
     shift 2
+    # Several times slower; and lockdep takes exception to the kernel's own messages from interrupts.
+    case $kernel in *-debug) options=(--memory 2G --silence 1500 --append loglevel=3) ;; esac
     nice -n 10 python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
-        --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" --accel "${ACCEL:-tcg}" "$@" | sed -u "s/^/$kernel, $cpus CPU: /"
+        --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" --accel "${ACCEL:-tcg}" "${options[@]}" "$@" |
+        sed -u "s/^/$kernel, $cpus CPU: /"
 }
 
 run() { # KERNEL
@@ -33,7 +40,7 @@ run() { # KERNEL
     if [ -n "${TESTS:-}" ]; then
         boot "$1" "${CPUS:-1}" $TESTS
     else
-        boot "$1" 1 $(tests_for 1) && boot "$1" 2 $(tests_for 2)
+        boot "$1" 1 $(tests_for "$1" 1) && boot "$1" 2 $(tests_for "$1" 2)
     fi
 }
 
