@@ -4,8 +4,9 @@
 runs=${1:-1}
 seconds=${2:-20}
 
-# Mbit/s that arrive at h2; `real` is no virtual time at all.
-goodput() { # WAIT
+# Mbit/s that arrive at h2, and how often h1 sends again for each of the 1000 segments of a MByte and a half; `real`
+# is no virtual time at all.
+flow() { # WAIT
     set -- "$1" ip netns exec h1 sh -c "sleep 1; exec iperf3 -c 10.0.0.2 -t $seconds -O 2 -f k" -- \
         ip netns exec h2 iperf3 -s -1
     case $1 in
@@ -21,27 +22,59 @@ goodput() { # WAIT
         virtual 10 1000 "$wait" 600 -- "$@" >/tmp/client
         ;;
     esac
-    awk '/receiver/ { for (i = 1; i <= NF; i++) if ($i == "Kbits/sec") print $(i - 1) / 1000 }' /tmp/client
+    awk -v seconds="$seconds" '
+        / sender/ { again = $(NF - 1) }
+        / receiver/ { for (i = 1; i <= NF; i++) if ($i == "Kbits/sec") rate = $(i - 1) / 1000 }
+        END { print rate, again / (rate * seconds * 1e6 / 8 / 1448) * 1000 }' /tmp/client
 }
 
-average() { # WAIT
+# Averages over the runs, each with its standard error.
+flows() { # WAIT
     i=0
     while [ $i -lt "$runs" ]; do
-        goodput "$1"
+        flow "$1"
         i=$((i + 1))
-    done | awk '{ sum += $1 } END { print sum / NR }'
+    done | awk '
+        function root(x,   r, step) { # busybox may have none
+            for (r = x + 1; step < 60; step++)
+                r = (r + x / r) / 2
+            return x > 0 ? r : 0
+        }
+        { for (i = 1; i <= 2; i++) { sum[i] += $i; squares[i] += $i * $i } }
+        END {
+            for (i = 1; i <= 2; i++) {
+                mean = sum[i] / NR
+                variance = squares[i] / NR - mean * mean
+                print mean, root(variance / (NR > 1 ? NR - 1 : 1))
+            }
+        }'
 }
 
-agree() { # WHAT ACCURACY MBIT...
-    what=$1 accuracy=$2
-    shift 2
-    echo "figure $what: $* Mbit/s"
-    echo "$*" | awk -v accuracy="$accuracy" \
-        '{ for (i = 2; i <= NF; i++) if ($i < $1 * (1 - accuracy) || $i > $1 * (1 + accuracy) || !$1) exit 1 }'
+# Compares the averages, one in each line of FILE: the later ones with the first.
+agree() { # WHAT ACCURACY FILE
+    echo "figure $1: $(awk '{ printf "%s%.3f +- %.3f", (NR > 1 ? ", " : ""), $1, $2 }' "$3")"
+    awk -v accuracy="$2" '
+        NR == 1 { first = $1 }
+        !$1 || $1 < first * (1 - accuracy) || $1 > first * (1 + accuracy) { exit 1 }' "$3"
+}
+
+compare() { # WHAT
+    rm -f /tmp/rates /tmp/again
+    for pace in 0 500 real; do
+        flows $pace >/tmp/flows
+        sed -n 1p /tmp/flows >>/tmp/rates
+        sed -n 2p /tmp/flows >>/tmp/again
+        echo "figure $1: pace $pace: $(tr '\n' ' ' </tmp/flows)"
+    done
 }
 
 make_network 'delay 10ms rate 8mbit'
-agree 'bottleneck of 8 Mbit/s, fast, slow and real' 0.02 "$(goodput 0)" "$(goodput 500)" "$(goodput real)"
+compare 'bottleneck of 8 Mbit/s'
+agree 'bottleneck of 8 Mbit/s, Mbit/s fast, slow and real' 0.02 /tmp/rates
 make_network 'delay 10ms loss 1%'
-[ "$runs" -lt 2 ] || agree '1 % loss, fast, slow and real' 0.05 "$(average 0)" "$(average 500)" "$(average real)"
+if [ "$runs" -gt 1 ]; then
+    compare '1 % loss'
+    agree '1 % loss, Mbit/s fast, slow and real' 0.05 /tmp/rates
+    agree '1 % loss, sent again of 1000 segments, fast, slow and real' 0.05 /tmp/again
+fi
 remove_network
