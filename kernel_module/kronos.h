@@ -171,7 +171,7 @@ pid_t kronos_quiet_who(void);
 
 /* ---- slices and turns (slice.c, gate.c) ----------------------------------- */
 
-/* Interrupts are off in all of these. */
+/* Interrupts are off in those that take a kronos_cpu. */
 void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_slice_stop(struct kronos_cpu *kc);
 /* Only in stop_machine(), on each CPU: no slice runs there. */

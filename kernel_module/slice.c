@@ -71,8 +71,9 @@ static u64 budget(struct kronos_task *t)
 
 void kronos_slice_limit(struct kronos_cpu *kc)
 {
-	/* Without a turn it is in the kernel, on its way to the gate. */
-	if (!test_bit(KRONOS_TURN, &kc->task->flags) || test_bit(KRONOS_CUT, &kc->task->flags)) {
+	/* Without a turn it is in the kernel, on its way to the gate. Paused, it has all the time. */
+	if (!test_bit(KRONOS_TURN, &kc->task->flags) || test_bit(KRONOS_CUT, &kc->task->flags) ||
+	    kc->paused) {
 		kc->cut = U64_MAX;
 		return;
 	}
@@ -95,21 +96,36 @@ void kronos_slice_stop(struct kronos_cpu *kc)
 	kc->task = NULL;
 }
 
-/* What the kernel does in between for others is not the task's work. */
+/*
+ * What the kernel does in between for others is not the task's work. Meanwhile
+ * there is no cut: it would be in the past, and interrupt that again and again.
+ */
 void kronos_slice_pause(void)
 {
-	struct kronos_cpu *kc = this_cpu_ptr(&kronos_cpus);
+	struct kronos_cpu *kc;
+	unsigned long flags;
 
-	if (kc->task && !kc->paused++)
+	local_irq_save(flags);
+	kc = this_cpu_ptr(&kronos_cpus);
+	if (kc->task && !kc->paused++) {
 		kc->pause = rdtsc();
+		kc->cut = U64_MAX;
+	}
+	local_irq_restore(flags);
 }
 
 void kronos_slice_resume(void)
 {
-	struct kronos_cpu *kc = this_cpu_ptr(&kronos_cpus);
+	struct kronos_cpu *kc;
+	unsigned long flags;
 
-	if (kc->task && kc->paused && !--kc->paused)
+	local_irq_save(flags);
+	kc = this_cpu_ptr(&kronos_cpus);
+	if (kc->task && kc->paused && !--kc->paused) {
 		kc->start += ticks_since(kc->pause, rdtsc());
+		kronos_slice_limit(kc);
+	}
+	local_irq_restore(flags);
 }
 
 void kronos_slice_none(void)
