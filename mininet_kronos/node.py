@@ -16,6 +16,7 @@ from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.experiment import FIRST_CPU
 from mininet_kronos.process import KronosPopen, await_tracer
+from mininet_kronos.records import SPEEDS
 from mininet_kronos.units import SECOND, parse_count
 
 if TYPE_CHECKING:
@@ -233,6 +234,10 @@ def check_speed(name: str, cpu_speed: Any) -> float:
         speed = math.nan
     if not speed > 0:
         raise ParameterError(f"{name}: cpu_speed {cpu_speed!r} must be a number above 0, or 'inf'")
+    if not SPEEDS[0] <= speed <= SPEEDS[1] and not math.isinf(speed):
+        raise ParameterError(
+            f"{name}: cpu_speed {cpu_speed!r} is out of range; use 0.000001 to 1000000, or 'inf'"
+        )
     return speed
 
 

@@ -14,6 +14,8 @@ PACES = {"dilated": 0, "instant": 1, "realtime": 2}
 DISTRIBUTIONS = {"uniform": 0, "normal": 1, "pareto": 2, "paretonormal": 3}
 TASK_STATES = ("joining", "ready", "waiting", "stopped")
 
+SPEEDS = (1e-6, 1e6)  # the least and the greatest cpu_speed; infinity is one as well
+
 
 @dataclass(frozen=True)
 class LinkParams:

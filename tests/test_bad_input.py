@@ -37,6 +37,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "reorder": ({"reorder": 5, "delay": None}, {}, r"h1-eth0: reorder needs a delay, .*"),
     "distribution": ({"distribution": "x"}, {}, r"h1-eth0: distribution 'x' is unknown; use uniform, .*"),
     "flag": ({"enable_red": "x"}, {}, r"h1-eth0: enable_red 'x' is not understood; write True or False"),
+    "cpu_speed range": ({"host": {"cpu_speed": 1e-9}}, {}, "h1: cpu_speed 1e-09 is out of range; .*"),
     "cpu_speed": ({"host": {"cpu_speed": 0}}, {}, "h1: cpu_speed 0 must be a number above 0, or 'inf'"),
     "counter": ({"host": {"counter": "x"}}, {}, "h1: counter 'x' is unknown; use one of auto, .*"),
 }

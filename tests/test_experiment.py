@@ -272,7 +272,6 @@ def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
         (("-c", "true", "-r", "0"), 2, "relative CPU speed"),
         (("-c", "true", "-r", "fast"), 2, "relative CPU speed"),
         (("-c", "true", "-n", "guesses"), 2, "counter must be"),
-        (("-c", "true", "-n", "instructions"), 125, "no working instruction counter"),
         (("-c", "true", "-i", "0"), 2, "id is a number from 1"),
         (("-f", "/nonexistent", "-r", "1"), 2, "cannot read the file"),
         (("--host", "h9", "--", "true"), 125, "unknown host h9"),

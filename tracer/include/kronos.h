@@ -67,6 +67,9 @@ struct kronos_config {
 #define KRONOS_F_SHARED_CPU 4u	  /* the caller runs one of its experiments at a time */
 
 #define KRONOS_CORES_MAX 1024
+/* Of cpu_speed, besides INFINITY: what clocks can be reckoned with. */
+#define KRONOS_SPEED_MIN 1e-6
+#define KRONOS_SPEED_MAX 1e6
 
 struct kronos_host_config {
 	uint32_t struct_size;

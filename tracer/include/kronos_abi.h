@@ -66,6 +66,12 @@ static inline int kronos_socket_of(int timeline, char *path, size_t size)
 	return length < 0 || (size_t)length >= size ? -1 : 0;
 }
 
+static inline int kronos_speed_works(double speed)
+{
+	return (speed >= KRONOS_SPEED_MIN && speed <= KRONOS_SPEED_MAX) ||
+	       (speed > 0 && __builtin_isinf(speed));
+}
+
 /* Orchestrator to engine. */
 struct kronos_request {
 	uint32_t op;

@@ -82,7 +82,7 @@ static double parse_speed(const char *text)
 	char *end;
 	double speed = strtod(text, &end);
 
-	if (*end || end == text || !(speed > 0))
+	if (*end || end == text || !kronos_speed_works(speed))
 		bad_usage("the relative CPU speed must be a number above 0, or inf");
 	return speed;
 }
@@ -234,6 +234,15 @@ static void tell_id(int id)
 	setenv(KRONOS_TRACER_ENV, text, 1);
 }
 
+/* The engine may have named the fix. */
+static _Noreturn void refused(const char *why)
+{
+	if (!strstr(why, "; fix"))
+		fail(EXIT_ENGINE, why, "see the experiment's hosts and ids");
+	fprintf(stderr, "tracer: %s\n", why);
+	exit(EXIT_ENGINE);
+}
+
 /* From the reply on this process is traced; its exec is where it first waits. */
 static void join(const struct options *options)
 {
@@ -246,7 +255,7 @@ static void join(const struct options *options)
 		fail(EXIT_ENGINE, "the engine has gone away", "start it again");
 	close(fd);
 	if (reply.result < 0)
-		fail(EXIT_ENGINE, reply.text, "see the experiment's hosts and ids");
+		refused(reply.text);
 	if (reply.tracer_id)
 		tell_id(reply.tracer_id);
 	if (reply.kernel_host) {

@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "calls.h"
+#include "cpus.h"
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
@@ -22,6 +24,8 @@ void affinity_default(const struct host *host, cpu_set_t *cpus)
 
 	if (present < host->cores)
 		present = host->cores;
+	if (present > CPU_SETSIZE)
+		present = CPU_SETSIZE;
 	CPU_ZERO(cpus);
 	for (uint32_t i = 0; i < host->cores; i++)
 		CPU_SET(((uint32_t)engine.cpu + i) % present, cpus);
@@ -67,24 +71,19 @@ void sched_setaffinity_call(struct task *task, struct user_regs_struct *regs)
 	call_skip(task, regs, setaffinity(task, regs));
 }
 
-/* Every kernel has a size of its own, to which it answers. */
-static int64_t kernel_cpus_size(size_t size)
-{
-	cpu_set_t cpus;
-	long result = syscall(SYS_sched_getaffinity, 0,
-			      size < sizeof(cpus) ? size : sizeof(cpus), &cpus);
-
-	return result < 0 ? -errno : result;
-}
-
 void sched_getaffinity_call(struct task *asker, struct user_regs_struct *regs)
 {
-	int64_t size = kernel_cpus_size((uint32_t)regs->rsi);
+	uint8_t answer[CPUS_MAX / 8] = { 0 };
+	size_t wanted = (uint32_t)regs->rsi;
 	const struct task *task;
 	cpu_set_t cpus;
+	long size;
 
+	/* Every kernel has a size of its own, to which it answers. */
+	size = syscall(SYS_sched_getaffinity, 0,
+		       wanted < sizeof(answer) ? wanted : sizeof(answer), answer);
 	if (size < 0) {
-		call_skip(asker, regs, size);
+		call_skip(asker, regs, -errno);
 		return;
 	}
 	task = (pid_t)regs->rdi < 0 ? NULL : pids_task(asker, (pid_t)regs->rdi);
@@ -97,7 +96,9 @@ void sched_getaffinity_call(struct task *asker, struct user_regs_struct *regs)
 		cpus = task->scheduling->cpus;
 	else
 		affinity_default(task->host, &cpus);
-	if (task_write(asker, regs->rdx, &cpus, (size_t)size))
+	memset(answer, 0, sizeof(answer));
+	memcpy(answer, &cpus, sizeof(cpus));
+	if (task_write(asker, regs->rdx, answer, (size_t)size))
 		size = -EFAULT;
 	call_skip(asker, regs, size);
 }

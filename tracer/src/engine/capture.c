@@ -119,7 +119,7 @@ void capture_stop(struct port *port)
 		return;
 	port->capture = NULL;
 	write_until(capture, INT64_MAX);
-	if (fclose(capture->file))
+	if (ferror(capture->file) | fclose(capture->file))
 		engine_warn("the capture of %s is not complete: %s", port->name,
 			    strerror(errno));
 	LIST_REMOVE(capture, entry);

@@ -20,6 +20,14 @@
 #include "task.h"
 #include "timed.h"
 
+int64_t real_clock(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
 bool clock_offset(int64_t clock, int64_t *offset)
 {
 	switch ((int32_t)clock) {

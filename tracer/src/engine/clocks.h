@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 struct task;
 
@@ -12,6 +13,8 @@ struct task;
 #define FREE_READ_COST 100
 #define FREE_YIELD_COST 1000
 
+/* A real clock of the machine's, in ns. */
+int64_t real_clock(clockid_t clock);
 /* In free mode reading a clock costs a little. */
 int64_t read_clock(struct task *task);
 /* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */

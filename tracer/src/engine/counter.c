@@ -31,10 +31,6 @@
 #include "stops.h"
 #include "task.h"
 
-#ifndef TRAP_PERF
-#define TRAP_PERF 6
-#endif
-
 /* So long a turn is cut in pieces, so that no task runs for seconds. */
 #define BUDGET_MAX 100000000
 

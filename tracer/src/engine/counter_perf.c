@@ -97,7 +97,8 @@ struct counter_source counter_perf = {
 static _Noreturn void test_child(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		_exit(1);
 	raise(SIGSTOP);
 	for (;;)
 		__asm__ volatile("");

@@ -18,6 +18,7 @@
  *
  *   main.c     start and self-test
  *   requests.c what tracers and the orchestrator ask for
+ *   cpus.c     the CPUs that all this runs on
  *   workers.c  the other processes of an engine with several CPUs
  *   rounds.c   windows, idle skips, real time before the freeze
  *   wire.c     frames from one process to another

@@ -5,7 +5,6 @@
  * compute meanwhile are named by the watchdog.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,12 @@
 #include "host.h"
 #include "inspect.h"
 #include "pace.h"
+#include "procfs.h"
 #include "syscall_names.h"
 #include "task.h"
 
 /* Virtual time may stand still so long, in real time, before a line says why. */
 #define STALL (5 * NSEC_PER_SEC)
-
-static ssize_t read_proc(pid_t tid, const char *name, char *text, size_t size)
-{
-	char path[64];
-	ssize_t length;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", tid, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	length = fd < 0 ? -1 : read(fd, text, size - 1);
-	if (fd >= 0)
-		close(fd);
-	text[length > 0 ? length : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return length;
-}
 
 /* The call that a task is blocked in, as the kernel has it; "" if it runs. */
 static const char *kernel_call(pid_t tid)
@@ -47,7 +31,7 @@ static const char *kernel_call(pid_t tid)
 	char text[256], *end;
 	unsigned long nr;
 
-	read_proc(tid, "syscall", text, sizeof(text));
+	procfs_read(tid, "syscall", text, sizeof(text));
 	nr = strtoul(text, &end, 10);
 	if (end == text || *text == '-')
 		return "";
@@ -80,7 +64,7 @@ static void describe_task(const struct task *task, struct kronos_task *info)
 		call = kernel_call(task->tid);
 	if (call && task->state == TASK_AWAY)
 		snprintf(info->call, sizeof(info->call), "%s", call);
-	read_proc(task->tid, "comm", info->program, sizeof(info->program));
+	procfs_comm(task->tid, info->program, sizeof(info->program));
 }
 
 int inspect_host(uint32_t id, struct kronos_host_status *status)

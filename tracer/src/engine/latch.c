@@ -26,10 +26,12 @@
 
 #include <linux/perf_event.h>
 
+#include "clocks.h"
 #include "engine.h"
 #include "host.h"
 #include "latch.h"
 #include "latch_program.h"
+#include "procfs.h"
 #include "task.h"
 
 #define DEADLINE_MARGIN (4 * NSEC_PER_USEC) /* see SLACK in watchdog.c */
@@ -116,14 +118,6 @@ void latch_rearm(struct task *task)
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
 }
 
-static int64_t monotonic_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return timespec_to_ns(&ts);
-}
-
 void latch_prepare(const struct task *task, bool quiet, int64_t ns)
 {
 	volatile struct latch_slot *slot;
@@ -134,7 +128,7 @@ void latch_prepare(const struct task *task, bool quiet, int64_t ns)
 	slot->tid = slot->fired = 0;
 	slot->quiet = quiet;
 	/* The watchdog, whose timer ends the turn, must not come too early. */
-	slot->deadline = monotonic_now() + ns - DEADLINE_MARGIN;
+	slot->deadline = real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
 }
 
 void latch_postpone(const struct task *task, int64_t ns)
@@ -145,26 +139,19 @@ void latch_postpone(const struct task *task, int64_t ns)
 
 bool latch_fired(const struct task *task)
 {
-	return latch_slots && task->latch >= 0 && latch_slots[task->tid % SLOTS].fired;
+	return latch_slots && task->latch >= 0 &&
+	       latch_slots[task->tid % SLOTS].fired == (uint32_t)task->tid;
 }
 
 /* What the kernel says of a task whose latch has not fired, or has no program. */
 static void proc_state(pid_t tid, bool *in_kernel, bool *trap_blocked)
 {
-	char path[32], line[128];
-	FILE *file;
+	struct procfs_field fields[] = { { .key = "State:\t" }, { .key = "SigBlk:\t" } };
 
-	snprintf(path, sizeof(path), "/proc/%d/status", tid);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, "State:\t", 7))
-			*in_kernel = line[7] == 'D' || line[7] == 'R';
-		if (!strncmp(line, "SigBlk:\t", 8))
-			*trap_blocked = strtoull(line + 8, NULL, 16) &
-					1u << (SIGTRAP - 1);
-	}
-	if (file)
-		fclose(file);
+	if (!procfs_status(tid, fields, 2))
+		return;
+	*in_kernel = fields[0].text[0] == 'D' || fields[0].text[0] == 'R';
+	*trap_blocked = strtoull(fields[1].text, NULL, 16) & 1u << (SIGTRAP - 1);
 }
 
 void latch_state(const struct task *task, bool *in_kernel, bool *trap_blocked)
@@ -194,23 +181,23 @@ static void count_trap(int signal)
 }
 
 /* Exit status of the child: 1 if a sleep fires, 2 if a preemption fires too. */
-static int test_child(void)
+static _Noreturn void test_child(void)
 {
-	struct task self = { .tid = (pid_t)syscall(SYS_gettid), .latch = -1 };
-	const struct timespec nap = { .tv_nsec = 1000000 };
-	int after_sleep;
+	const struct timespec nap = { .tv_nsec = NSEC_PER_MSEC };
+	int event = event_open(0), after_sleep;
 
 	signal(SIGTRAP, count_trap);
-	kind = LATCH_BPF; /* enabled without a limit */
-	latch_open(&self);
-	if (self.latch < 0)
-		return 0;
+	if (event < 0)
+		_exit(0);
+	if (latch_program >= 0)
+		ioctl(event, PERF_EVENT_IOC_SET_BPF, latch_program);
+	ioctl(event, PERF_EVENT_IOC_ENABLE, 0);
 	nanosleep(&nap, NULL);
 	after_sleep = test_traps;
 	/* Yielding to nobody still counts as a switch where others can run. */
 	for (int i = 0; i < 20000 && test_traps == after_sleep; i++)
 		sched_yield();
-	return !after_sleep ? 0 : test_traps > after_sleep ? 2 : 1;
+	_exit(!after_sleep ? 0 : test_traps > after_sleep ? 2 : 1);
 }
 
 /* Does the program know the child that has just slept by the id that we have? */
@@ -219,27 +206,37 @@ static bool child_is_known(pid_t child)
 	return latch_slots[child % SLOTS].tid == (uint32_t)child;
 }
 
+static _Noreturn void test_companion(void)
+{
+	for (;;)
+		sched_yield();
+}
+
+/* -1 if there cannot be one. */
+static pid_t start_child(void (*run)(void))
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run();
+	}
+	return child;
+}
+
 /* A companion on the same CPU makes the child's yields real switches. */
 static int test(void)
 {
-	pid_t child, companion;
+	pid_t companion = start_child(test_companion);
+	pid_t child = start_child(test_child);
 	int status;
 
-	companion = fork();
-	if (companion == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			sched_yield();
-	}
-	child = fork();
-	if (child == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(test_child());
-	}
-	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
 		status = 0;
-	kill(companion, SIGKILL);
-	waitpid(companion, NULL, 0);
+	if (companion > 0) {
+		kill(companion, SIGKILL);
+		waitpid(companion, NULL, 0);
+	}
 	if (latch_program >= 0 && !child_is_known(child)) {
 		engine_warn("the latch's BPF program does not know its tasks; disk "
 			    "waits are read from /proc");

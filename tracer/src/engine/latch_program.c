@@ -202,8 +202,8 @@ static int program_load(int slot_map, int stop_map, int tid_offset)
 		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 2),
 		MOV_IMM(BPF_REG_0, 0),
 		EXIT(),
+		STORE(BPF_W, BPF_REG_6, SLOT(fired), BPF_REG_9),
 		MOV_IMM(BPF_REG_0, 1),
-		STORE(BPF_W, BPF_REG_6, SLOT(fired), BPF_REG_0),
 		EXIT(),
 	};
 	const struct bpf_insn list[] = { LIST_STOP(stop_map) };

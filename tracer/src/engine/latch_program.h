@@ -18,7 +18,7 @@
 struct latch_slot {
 	uint32_t tid;
 	uint32_t state; /* task->__state | TRAP_BLOCKED */
-	uint32_t fired;
+	uint32_t fired; /* the task whose latch has: others may share the slot */
 	uint32_t quiet; /* do not fire where it blocks */
 	int64_t deadline; /* 0: none */
 };

@@ -27,7 +27,9 @@
 
 #include <linux/filter.h>
 
+#include "clocks.h"
 #include "counter.h"
+#include "cpus.h"
 #include "engine.h"
 #include "inject.h"
 #include "latch.h"
@@ -39,6 +41,8 @@
 #include "watchdog.h"
 #include "wire.h"
 #include "workers.h"
+
+#define FILES_MAX 1048576 /* the kernel's own default limit (fs.nr_open) */
 
 struct engine engine;
 
@@ -152,87 +156,6 @@ int engine_on_abort(const char *command)
 
 /* ---- start ------------------------------------------------------------- */
 
-/*
- * Two engines on one CPU would disturb each other's time. Byte N of a file that
- * every mount namespace has stands for CPU N; the lock ends with this process.
- */
-static bool claim_cpu(int cpu)
-{
-	struct flock range = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = cpu,
-		.l_len = 1,
-	};
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	return fd < 0 || fcntl(fd, F_OFD_SETLK, &range) == 0;
-}
-
-/* The allowed CPUs from the last down, those first that no other engine has. */
-static uint32_t choose_cpus(int wanted, uint32_t count, int *cpus, bool quiet)
-{
-	cpu_set_t allowed, taken;
-	uint32_t found = 0;
-
-	CPU_ZERO(&taken);
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return 0;
-	for (int again = 0; again < 2; again++)
-		for (int cpu = CPU_SETSIZE - 1; cpu >= 0 && found < count; cpu--) {
-			if (!CPU_ISSET((unsigned int)cpu, &allowed) ||
-			    CPU_ISSET((unsigned int)cpu, &taken) ||
-			    (wanted >= 0 && cpu != wanted) ||
-			    (!again && !claim_cpu(cpu)))
-				continue;
-			if (again && !quiet)
-				engine_warn("another experiment runs on CPU %d: both "
-					    "are slower, and their clocks less exact; "
-					    "run one at a time",
-					    cpu);
-			CPU_SET((unsigned int)cpu, &taken);
-			cpus[found++] = cpu;
-		}
-	return found;
-}
-
-static int init_cpus(const struct kronos_request *request, int *cpus, char *text,
-		     size_t size)
-{
-	int wanted = request->init.cpu;
-	uint32_t count = request->init.cpus ? request->init.cpus : 1;
-
-	if (count > WORKERS_MAX || (wanted >= 0 && count > 1)) {
-		snprintf(text, size, "cpus must be at most %d, and 1 if cpu is given",
-			 WORKERS_MAX);
-		return -EINVAL;
-	}
-	engine.workers = choose_cpus(wanted, count, cpus,
-				     request->init.flags & KRONOS_F_SHARED_CPU);
-	if (engine.workers < count) {
-		if (wanted >= 0)
-			snprintf(text, size, "CPU %d is not allowed for this process",
-				 wanted);
-		else
-			snprintf(text, size,
-				 "%u CPUs are asked for, %u are allowed; fix: cpus=%u",
-				 count, engine.workers, engine.workers);
-		return -EINVAL;
-	}
-	engine.cpu = cpus[0];
-	return 0;
-}
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* The TSC's rate against CLOCK_MONOTONIC, from the tightest of some readings. */
 static void measure_tsc(void)
 {
@@ -246,7 +169,7 @@ static void measure_tsc(void)
 			int64_t now;
 
 			before = tsc_now();
-			now = clock_ns(CLOCK_MONOTONIC);
+			now = real_clock(CLOCK_MONOTONIC);
 			after = tsc_now();
 			if (after - before < gap) {
 				gap = after - before;
@@ -275,8 +198,11 @@ static void init_lock(void)
 
 static void on_usr1(int signal)
 {
+	int error = errno;
+
 	(void)signal;
 	rounds_interrupt();
+	errno = error;
 }
 
 static void init_signals(void)
@@ -301,15 +227,22 @@ static void watch(int fd)
 	engine_assert(!epoll_ctl(engine.epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
+/* Each task and each link takes some; who may, takes more than the limit allows. */
+static void raise_file_limit(void)
+{
+	struct rlimit files = { FILES_MAX, FILES_MAX };
+
+	if (!setrlimit(RLIMIT_NOFILE, &files) || getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static void init_descriptors(void)
 {
-	struct rlimit files;
 	sigset_t set;
 
-	if (!getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	raise_file_limit();
 	engine.epoll = epoll_create1(EPOLL_CLOEXEC);
 	engine.tap_epoll = epoll_create1(EPOLL_CLOEXEC);
 	sigemptyset(&set);
@@ -326,10 +259,6 @@ static int listen_at(const char *path, char *error, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		snprintf(error, size, "socket path %s is too long", path);
-		return -ENAMETOOLONG;
-	}
 	strcpy(address.sun_path, path);
 	strcpy(socket_path, path);
 	unlink(path);
@@ -347,11 +276,8 @@ static int listen_at(const char *path, char *error, size_t size)
 static int set_scheduling(char *error, size_t size)
 {
 	const struct sched_param param = { .sched_priority = PRIO_WORKER };
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)engine.cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus) ||
+	if (cpus_pin(0, engine.cpu) ||
 	    sched_setscheduler(0, SCHED_FIFO, &param)) {
 		snprintf(error, size,
 			 "no real-time scheduling (%s); fix: run as root, in a "
@@ -401,14 +327,13 @@ static void describe(const int *cpus, char *text, size_t size)
 
 int engine_initialize(const struct kronos_request *request, char *text, size_t size)
 {
-	char why[KRONOS_ERROR_MAX];
 	int cpus[WORKERS_MAX];
 	int result;
 
 	engine.live = true;
 	engine.epoch = request->init.epoch_ns;
 	engine.tracers_expected = request->init.expected_tracers;
-	result = init_cpus(request, cpus, text, size);
+	result = cpus_choose(request, cpus, text, size);
 	if (!result)
 		result = listen_at(request->init.socket_path, text, size);
 	if (!result)
@@ -419,16 +344,15 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 	wire_init();
 	init_signals();
 	measure_tsc();
-	engine.realtime = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
-	engine.boottime = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
-	engine.tai = clock_ns(CLOCK_TAI) - clock_ns(CLOCK_MONOTONIC);
-	result = latch_init(request->init.flags, why, sizeof(why));
-	if (result) {
-		snprintf(text, size, "%s", why);
+	engine.realtime = real_clock(CLOCK_REALTIME) - real_clock(CLOCK_MONOTONIC);
+	engine.boottime = real_clock(CLOCK_BOOTTIME) - real_clock(CLOCK_MONOTONIC);
+	engine.tai = real_clock(CLOCK_TAI) - real_clock(CLOCK_MONOTONIC);
+	result = slice_init(text, size);
+	if (!result)
+		result = latch_init(request->init.flags, text, size);
+	if (result)
 		return result;
-	}
 	counter_init();
-	slice_init();
 	inject_init();
 	stamps_init();
 	workers_seed = request->init.seed;

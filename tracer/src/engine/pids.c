@@ -20,11 +20,12 @@
 static unsigned int read_ids(pid_t tid, pid_t ids[LEVELS_MAX])
 {
 	unsigned int count = 0;
-	char line[512], *text, *end;
+	struct procfs_field field = { .key = "NSpid:" };
+	char *text, *end;
 
-	if (!procfs_status(tid, "NSpid:", line, sizeof(line)))
+	if (!procfs_status(tid, &field, 1))
 		return 0;
-	for (text = line; count < LEVELS_MAX; text = end) {
+	for (text = field.text; count < LEVELS_MAX; text = end) {
 		ids[count] = (pid_t)strtol(text, &end, 10);
 		if (end == text)
 			break;

@@ -1,52 +1,77 @@
 // SPDX-License-Identifier: MIT
 /* What /proc says of a process or a task. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "procfs.h"
 
-#define LINE_MAX_SIZE 512 /* the longest that is asked for: ids in 33 namespaces */
-
-/* What follows `key` at the begin of a line. */
-static bool read_field(const char *path, const char *key, char *text, size_t size)
+ssize_t procfs_read(pid_t pid, const char *name, char *text, size_t size)
 {
-	FILE *file = fopen(path, "re");
-	char line[LINE_MAX_SIZE];
-	bool found = false;
+	char path[64];
+	ssize_t length;
+	int fd;
 
-	if (!file)
-		return false;
-	while (!found && fgets(line, sizeof(line), file))
-		found = !strncmp(line, key, strlen(key));
-	fclose(file);
-	if (found)
-		snprintf(text, size, "%s", line + strlen(key));
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	length = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (fd >= 0)
+		close(fd);
+	text[length > 0 ? length : 0] = '\0';
+	return length;
+}
+
+bool procfs_comm(pid_t tid, char *text, size_t size)
+{
+	bool found = procfs_read(tid, "comm", text, size) > 0;
+
+	text[strcspn(text, "\n")] = '\0';
 	return found;
 }
 
-bool procfs_status(pid_t pid, const char *key, char *text, size_t size)
+/* Each field is what follows its key at the begin of a line; counts those found. */
+static size_t read_fields(const char *path, struct procfs_field *fields, size_t count)
+{
+	FILE *file = fopen(path, "re");
+	char line[PROCFS_FIELD_MAX];
+	size_t found = 0;
+
+	while (file && found < count && fgets(line, sizeof(line), file))
+		for (size_t i = 0; i < count; i++)
+			if (!strncmp(line, fields[i].key, strlen(fields[i].key))) {
+				strcpy(fields[i].text, line + strlen(fields[i].key));
+				found++;
+			}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+bool procfs_status(pid_t pid, struct procfs_field *fields, size_t count)
 {
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return read_field(path, key, text, size);
+	return read_fields(path, fields, count) == count;
 }
 
 uint64_t procfs_status_set(pid_t pid, const char *key)
 {
-	char text[64];
+	struct procfs_field field = { .key = key };
 
-	return procfs_status(pid, key, text, sizeof(text)) ? strtoull(text, NULL, 16) : 0;
+	return procfs_status(pid, &field, 1) ? strtoull(field.text, NULL, 16) : 0;
 }
 
 int64_t procfs_fdinfo(pid_t pid, int fd, const char *key)
 {
-	char path[64], text[64];
+	struct procfs_field field = { .key = key };
+	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, fd);
-	return read_field(path, key, text, sizeof(text)) ? strtoll(text, NULL, 0) : -1;
+	return read_fields(path, &field, 1) ? strtoll(field.text, NULL, 0) : -1;
 }
 
 static bool namespace_of(pid_t pid, const char *kind, struct stat *space)

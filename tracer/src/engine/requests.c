@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/filter.h>
@@ -32,6 +34,9 @@
 
 /* The freeze waits so long for tracers before a line says so. */
 #define PATIENCE (5 * NSEC_PER_SEC)
+/* File descriptors that are not given to new tracers, and those that a task takes. */
+#define FILES_KEPT 16
+#define FILES_OF_TASK 4
 
 static bool cannot_count(const char *host, uint32_t counter, char *text, size_t size)
 {
@@ -114,8 +119,10 @@ static void seize_tracer(int fd, const struct kronos_register *join, struct host
 			     task_seize(peer.pid, host);
 
 	if (result)
-		snprintf(text, sizeof(text), "cannot trace process %d: %s", peer.pid,
-			 strerror(-result));
+		snprintf(text, sizeof(text),
+			 "cannot trace process %d: %s; fix: run the tracer as root, and "
+			 "not under strace or a debugger",
+			 peer.pid, strerror(-result));
 	else
 		join_reply.uptime = uptime_wanted(host, peer.pid);
 	answer_tracer(fd, join->tracer_id, result, text);
@@ -164,8 +171,36 @@ static bool pending(int fd)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
+/* Who is here already needs some: a task without its latch would run at any time. */
+static bool is_short_of_files(int fd, char *text, size_t size)
+{
+	rlim_t wanted = (rlim_t)fd + FILES_KEPT + FILES_OF_TASK * engine.unlatched;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || wanted < files.rlim_cur)
+		return false;
+	snprintf(text, size,
+		 "the engine may have %llu open files and needs more; fix: raise the "
+		 "hard limit (ulimit -Hn)",
+		 (unsigned long long)files.rlim_cur);
+	return true;
+}
+
+/* The tracer waits: it must not keep this worker from everything else meanwhile. */
+static void cannot_accept(void)
+{
+	static const struct timespec nap = { .tv_nsec = 10 * NSEC_PER_MSEC };
+	static bool told;
+
+	if (!told)
+		engine_warn("a tracer cannot register: %s", strerror(errno));
+	told = true;
+	nanosleep(&nap, NULL);
+}
+
 void engine_accept_tracers(void)
 {
+	char text[KRONOS_ERROR_MAX];
 	struct kronos_register join;
 	int fd;
 
@@ -176,7 +211,13 @@ void engine_accept_tracers(void)
 	}
 	while (pending(engine.listener)) {
 		fd = accept4(engine.listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
+		if (fd < 0) {
+			cannot_accept();
+			return;
+		}
+		if (is_short_of_files(fd, text, sizeof(text)))
+			answer_tracer(fd, 0, -EMFILE, text);
+		else
 			on_tracer(fd);
 	}
 }
@@ -188,10 +229,6 @@ static int add_host(const struct kronos_host_config *config, char *text, size_t 
 	if (host_find(config->name)) {
 		snprintf(text, size, "there is a host %s already", config->name);
 		return -EEXIST;
-	}
-	if (!(config->cpu_speed > 0)) {
-		snprintf(text, size, "cpu_speed of %s must be above 0", config->name);
-		return -EINVAL;
 	}
 	if (config->cores > KRONOS_CORES_MAX) {
 		snprintf(text, size, "cores of %s must be at most %d", config->name,
@@ -387,8 +424,10 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 /* The other workers end with the first one. */
 static void requests_end(void)
 {
-	if (engine.worker == 0)
-		_exit(0);
+	if (engine.worker > 0)
+		return;
+	engine_remove_socket();
+	_exit(0);
 }
 
 /* As the first worker, together with the others if they are concerned. */
@@ -408,10 +447,8 @@ static int64_t lead(struct kronos_request *request, const int *fds,
 		other = workers_await(request, reply);
 		result = other ? other : result;
 	}
-	if (request->op == KRONOS_OP_STOP) {
+	if (request->op == KRONOS_OP_STOP)
 		workers_stop();
-		engine_remove_socket();
-	}
 	return result;
 }
 

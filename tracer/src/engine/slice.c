@@ -49,8 +49,8 @@
 /* Disk waits longer than this are taken for sleeps. */
 #define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
-/* Real time that a slice may take whose instructions are counted. */
-#define COUNTED_MAX (3600 * NSEC_PER_SEC)
+/* Real time that a slice may take at most, as one does whose instructions are counted. */
+#define BUDGET_MAX (3600 * NSEC_PER_SEC)
 
 /* A slice so short is taken to have had the CPU for itself. */
 #define UNSTOLEN (50 * NSEC_PER_USEC)
@@ -186,6 +186,7 @@ static uint32_t shares(const struct host *host, const struct task *task)
 static int64_t real_budget(const struct host *host, int64_t virtual_ns, uint32_t count)
 {
 	int64_t window = engine.window_end - engine.now;
+	double real;
 
 	if (engine.live)
 		return virtual_ns;
@@ -195,7 +196,8 @@ static int64_t real_budget(const struct host *host, int64_t virtual_ns, uint32_t
 	virtual_ns *= count;
 	if (count > 1 && virtual_ns > window)
 		virtual_ns = window;
-	return (int64_t)((double)virtual_ns * host->cpu_speed);
+	real = (double)virtual_ns * host->cpu_speed;
+	return real < (double)BUDGET_MAX ? (int64_t)real : BUDGET_MAX;
 }
 
 /* What the host's next turn will be like if nothing happens. */
@@ -222,7 +224,7 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	if (budget < NSEC_PER_USEC)
 		budget = NSEC_PER_USEC;
 	if (counts_instructions(host))
-		budget = COUNTED_MAX; /* the watchdog has nothing to end */
+		budget = BUDGET_MAX; /* the watchdog has nothing to end */
 	ticks = (uint64_t)((double)budget * engine.tsc_per_ns);
 	now = tsc_now();
 	armed = watchdog_arm(now + enter_ticks + ticks, arm_ticks);
@@ -499,7 +501,8 @@ void slice_run(struct task *task, int64_t limit)
 static _Noreturn void measure_child(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		_exit(errno);
 	raise(SIGSTOP);
 	for (;;)
 		raise(SIGUSR1);
@@ -507,39 +510,51 @@ static _Noreturn void measure_child(void)
 
 /*
  * From the look at the TSC (the task is resumed) to its next stop, for a task
- * that does next to nothing.
+ * that does next to nothing. The least of `ticks` and what was
+ * measured; returns 0, or why nothing can be.
  */
-static uint64_t measure_stop(void)
+static int measure_stop(uint64_t *ticks)
 {
 	const struct sched_param param = { .sched_priority = PRIO_TASK };
-	uint64_t best = UINT64_MAX, start, ticks;
+	uint64_t start, took;
 	pid_t child = fork();
 	int status;
 
 	if (child == 0)
 		measure_child();
 	if (child < 0)
-		return 0;
-	waitpid(child, &status, 0);
+		return -errno;
+	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
 	sched_setscheduler(child, SCHED_FIFO, &param);
 	for (int i = 0; i < 200; i++) {
 		start = tsc_now();
 		ptrace(PTRACE_SYSCALL, child, 0, 0);
-		ticks = tsc_now() - start;
+		took = tsc_now() - start;
 		waitpid(child, &status, __WALL);
-		if (ticks < best)
-			best = ticks;
+		if (took < *ticks)
+			*ticks = took;
 	}
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
-	return best;
+	return 0;
 }
 
-void slice_init(void)
+int slice_init(char *why, size_t size)
 {
-	uint64_t ticks = measure_stop();
+	uint64_t ticks = UINT64_MAX;
+	int result = measure_stop(&ticks);
 
+	if (result) {
+		snprintf(why, size,
+			 "no process can be traced here (%s); fix: "
+			 "kernel.yama.ptrace_scope below 3 (3 stays until a reboot), and "
+			 "CAP_SYS_PTRACE in a container",
+			 strerror(-result));
+		return result;
+	}
 	/* The way in and the way out are about as long. */
 	enter_ticks = ticks / 2;
 	leave_ticks = ticks - ticks / 2;
+	return 0;
 }

@@ -4,6 +4,7 @@
 #define KRONOS_SLICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct host;
@@ -24,7 +25,8 @@ struct slice {
 	bool demoted;	   /* and, to no avail, taken its priority away */
 };
 
-void slice_init(void);
+/* Measures what a stop costs; 0, or says in `why` what keeps tasks from being traced. */
+int slice_init(char *why, size_t size);
 /* One turn of a task, until `limit` on its host's clock at the latest. */
 void slice_run(struct task *task, int64_t limit);
 /* Virtual time of `tsc` in the running slice. */

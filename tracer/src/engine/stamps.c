@@ -20,6 +20,7 @@
 
 #include <linux/sockios.h>
 
+#include "clocks.h"
 #include "engine.h"
 #include "host.h"
 #include "inject.h"
@@ -45,14 +46,6 @@ struct stamp_map {
 
 /* ---- from real to virtual time ----------------------------------------- */
 
-static int64_t real_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /*
  * The kernel stamps packets while a socket wants it, and begins some time after it
  * was asked: here at the engine's start, so that no program's first packets have
@@ -75,7 +68,7 @@ void stamps_watch(struct host *host)
 
 int64_t stamps_begin(const struct host *host)
 {
-	return host->stamps ? real_now() : 0;
+	return host->stamps ? real_clock(CLOCK_REALTIME) : 0;
 }
 
 void stamps_end(struct host *host, int64_t real, int64_t clock)
@@ -84,7 +77,7 @@ void stamps_end(struct host *host, int64_t real, int64_t clock)
 
 	if (real)
 		map->spans[map->count++ % SPANS] = (struct span){
-			.real = { real, real_now() },
+			.real = { real, real_clock(CLOCK_REALTIME) },
 			.clock = { clock, host_now(host) },
 		};
 }

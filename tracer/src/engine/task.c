@@ -26,6 +26,7 @@
 
 #include "calls.h"
 #include "counter.h"
+#include "cpus.h"
 #include "cputime.h"
 #include "engine.h"
 #include "host.h"
@@ -42,10 +43,6 @@
 #include "timers.h"
 #include "tsc.h"
 #include "uptime.h"
-
-#ifndef TRAP_PERF
-#define TRAP_PERF 6
-#endif
 
 #define SEIZE_OPTIONS                                                          \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |    \
@@ -169,11 +166,8 @@ static void task_gone(struct task *task)
 static void task_schedule(pid_t tid)
 {
 	const struct sched_param param = { .sched_priority = PRIO_TASK };
-	cpu_set_t cpus;
 
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)engine.cpu, &cpus);
-	sched_setaffinity(tid, sizeof(cpus), &cpus);
+	cpus_pin(tid, engine.cpu);
 	sched_setscheduler(tid, SCHED_FIFO, &param);
 }
 

@@ -16,6 +16,10 @@
 #include "prctls.h"
 #include "timers.h"
 
+#ifndef TRAP_PERF
+#define TRAP_PERF 6 /* si_code; glibc 2.36 does not have it */
+#endif
+
 struct host;
 struct timed_call;
 
@@ -34,8 +38,6 @@ enum exit_reason {
 	EXIT_RESULT,  /* task->leave() looks at the result */
 	EXIT_EXEC,    /* inject the clock, or find that exec failed */
 };
-
-struct timed_call;
 
 /* A timed call that the task waits in. */
 struct wait {

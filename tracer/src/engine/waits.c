@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -21,6 +22,7 @@
 #include "host.h"
 #include "inject.h"
 #include "park.h"
+#include "procfs.h"
 #include "stops.h"
 #include "task.h"
 #include "timed.h"
@@ -359,22 +361,14 @@ enum disposition { DEFAULT, IGNORED, CAUGHT };
 
 static enum disposition signal_disposition(const struct task *task, int signal)
 {
-	unsigned long long ignored = 0, caught = 0, bit = 1ULL << (signal - 1);
-	char path[32], line[128];
-	FILE *file;
+	struct procfs_field fields[] = { { .key = "SigIgn:" }, { .key = "SigCgt:" } };
+	uint64_t bit = 1ull << (signal - 1);
 
-	snprintf(path, sizeof(path), "/proc/%d/status", task->tid);
-	file = fopen(path, "re");
-	if (!file)
+	if (!procfs_status(task->tid, fields, 2))
 		return DEFAULT;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "SigIgn: %llx", &ignored) != 1 &&
-		    sscanf(line, "SigCgt: %llx", &caught) == 1)
-			break;
-	fclose(file);
-	if (caught & bit)
+	if (strtoull(fields[1].text, NULL, 16) & bit)
 		return CAUGHT;
-	return ignored & bit || signal == SIGCHLD || signal == SIGCONT ||
+	return strtoull(fields[0].text, NULL, 16) & bit || signal == SIGCHLD || signal == SIGCONT ||
 			       signal == SIGURG || signal == SIGWINCH ?
 		       IGNORED :
 		       DEFAULT;
@@ -419,18 +413,10 @@ void wait_signalled(struct task *task, int signal)
 
 bool blocked_call(const struct task *task, struct blocked_call *call)
 {
-	char path[48], text[256];
-	size_t size;
-	FILE *file;
+	char text[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/syscall", task->tid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	size = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[size] = '\0';
-	return sscanf(text, "%d %lx %lx %lx %lx", &call->nr, &call->args[0],
+	return procfs_read(task->tid, "syscall", text, sizeof(text)) > 0 &&
+	       sscanf(text, "%d %lx %lx %lx %lx", &call->nr, &call->args[0],
 		      &call->args[1], &call->args[2], &call->args[3]) == 5;
 }
 

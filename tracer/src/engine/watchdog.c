@@ -22,6 +22,7 @@
 #include "host.h"
 #include "latch.h"
 #include "links.h"
+#include "procfs.h"
 #include "rounds.h"
 #include "task.h"
 #include "watchdog.h"
@@ -173,20 +174,6 @@ static void end_long_call(void)
 	engine_unlock();
 }
 
-static void task_name(pid_t tid, char *name, size_t size)
-{
-	char path[32];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", tid);
-	file = fopen(path, "re");
-	if (!file || !fgets(name, (int)size, file))
-		snprintf(name, size, "?");
-	if (file)
-		fclose(file);
-	name[strcspn(name, "\n")] = '\0';
-}
-
 static void on_ticker(void)
 {
 	static int64_t last_now = -1;
@@ -210,7 +197,7 @@ static void on_ticker(void)
 		return;
 	engine_lock();
 	if (engine.slice.host && engine.slice.task) {
-		task_name(engine.slice.task->tid, name, sizeof(name));
+		procfs_comm(engine.slice.task->tid, name, sizeof(name));
 		engine_warn("virtual time has stood at %.6f s for %d s: waiting for "
 			    "%s, process %d (%s), which computes",
 			    (double)(now - engine.origin) / 1e9, seconds,

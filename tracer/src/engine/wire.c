@@ -203,7 +203,8 @@ void wire_receive(uint32_t window)
 	taken_count = 0;
 	for (uint32_t i = 0; i < engine.workers; i++)
 		end[i] = ring_take(ring_of(i, engine.worker), engine.worker, window);
-	qsort(taken, taken_count, sizeof(*taken), by_arrival);
+	if (taken_count)
+		qsort(taken, taken_count, sizeof(*taken), by_arrival);
 	for (size_t i = 0; i < taken_count; i++)
 		link_receive(taken[i]->link, taken[i]->end, taken[i]->arrival,
 			     taken[i]->data, taken[i]->size);

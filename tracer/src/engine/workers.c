@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "../common/messages.h"
+#include "cpus.h"
 #include "engine.h"
 #include "links.h"
 #include "rounds.h"
@@ -34,15 +34,11 @@ static struct {
 static _Noreturn void become_worker(uint32_t number, int cpu, int control, int joins,
 				    void (*serve)(void))
 {
-	cpu_set_t cpus;
-
 	engine.worker = number;
 	engine.cpu = cpu;
 	engine.wake = rounds_wake_fd(number);
 	engine.listener = joins;
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)cpu, &cpus);
-	engine_assert(!sched_setaffinity(0, sizeof(cpus), &cpus));
+	engine_assert(!cpus_pin(0, cpu));
 	/* The control socket's end is noticed there as the orchestrator's is. */
 	engine_assert(dup3(control, KRONOS_CONTROL_FD, O_CLOEXEC) >= 0);
 	close(control);

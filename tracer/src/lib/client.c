@@ -158,11 +158,31 @@ static int start_engine(struct kronos *k, const struct kronos_config *config)
 		return -errno;
 	/* dup2 onto itself would leave FD_CLOEXEC on. */
 	high = fcntl(pair[1], F_DUPFD_CLOEXEC, KRONOS_CONTROL_FD + 1);
+	result = high < 0 ? -errno : 0;
 	close(pair[1]);
 	k->control = pair[0];
+	if (result)
+		return result;
 	result = spawn_engine(k, path, high);
 	close(high);
 	return result;
+}
+
+static int choose_socket(struct kronos *k, const struct kronos_config *config)
+{
+	if (!config->socket_path) {
+		snprintf(k->socket, sizeof(k->socket), KRONOS_RUN_DIR "/%d.sock",
+			 getpid());
+		return mkdir(KRONOS_RUN_DIR, 0755) && errno != EEXIST ? -errno : 0;
+	}
+	if (strlen(config->socket_path) < sizeof(k->socket)) {
+		strcpy(k->socket, config->socket_path);
+		return 0;
+	}
+	snprintf(start_error, sizeof(start_error),
+		 "the socket's path has more than %zu bytes; fix: a shorter one",
+		 sizeof(k->socket) - 1);
+	return -ENAMETOOLONG;
 }
 
 static int start_failed(struct kronos *k, int result)
@@ -206,14 +226,9 @@ int kronos_initialize(struct kronos **out, const struct kronos_config *config)
 		return -ENOMEM;
 	k->control = -1;
 	k->kind = choose_engine(config->engine);
-	if (config->socket_path)
-		snprintf(k->socket, sizeof(k->socket), "%s", config->socket_path);
-	else
-		snprintf(k->socket, sizeof(k->socket), KRONOS_RUN_DIR "/%d.sock",
-			 getpid());
-	if (!config->socket_path && mkdir(KRONOS_RUN_DIR, 0755) && errno != EEXIST)
-		return start_failed(k, -errno);
-	result = start_engine(k, config);
+	result = choose_socket(k, config);
+	if (!result)
+		result = start_engine(k, config);
 	if (result)
 		return start_failed(k, result);
 	request.init.expected_tracers = config->expected_tracers;
@@ -259,6 +274,13 @@ int kronos_add_host(struct kronos *k, const struct kronos_host_config *config)
 
 	if (config->struct_size != sizeof(*config))
 		return bad_size(k, "kronos_host_config");
+	if (!kronos_speed_works(config->cpu_speed)) {
+		snprintf(k->error, sizeof(k->error),
+			 "cpu_speed of %.*s must be from %g to %g, or infinite",
+			 KRONOS_NAME_MAX - 1, config->name, KRONOS_SPEED_MIN,
+			 KRONOS_SPEED_MAX);
+		return -EINVAL;
+	}
 	request.host = *config;
 	request.host.name[KRONOS_NAME_MAX - 1] = '\0';
 	return (int)call(k, &request, NULL, 0, NULL);
