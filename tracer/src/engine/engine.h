@@ -33,7 +33,7 @@
  *   uptime.c   /proc/uptime
  *   pids.c     ids in other pid namespaces
  *   procfs.c   what /proc says of processes and tasks
- *   scheduling.c what programs ask the scheduler for; affinity.c
+ *   scheduling.c what programs ask the scheduler for; scheduling_rules.c, affinity.c
  *   inject.c   the clock page and the replaced vDSO
  *   timed.c    system calls that touch time: table and handlers
  *   waits.c    waits with a deadline, and what interrupts them

@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
 #include <linux/sched.h>
 
 #include "calls.h"
@@ -24,27 +22,15 @@
 #include "host.h"
 #include "inject.h"
 #include "pids.h"
-#include "procfs.h"
 #include "scheduling.h"
 #include "task.h"
 #include "timers.h"
 
 #define POLICY_KEEP (-1)
-#define RT_PRIORITY_MAX 99
 #define RR_INTERVAL_FILE "/proc/sys/kernel/sched_rr_timeslice_ms"
 #define FAIR_INTERVAL (3 * NSEC_PER_MSEC) /* about what kernels say */
 
 /* ---- what a task has ---------------------------------------------------- */
-
-static bool is_realtime(uint32_t policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-static bool is_fair(uint32_t policy)
-{
-	return policy == SCHED_NORMAL || policy == SCHED_BATCH;
-}
 
 struct scheduling *scheduling_of(struct task *task)
 {
@@ -55,7 +41,7 @@ struct scheduling *scheduling_of(struct task *task)
 	return task->scheduling;
 }
 
-static struct attr attr_of(const struct task *task)
+struct attr sched_attr_of(const struct task *task)
 {
 	struct attr attr = { 0 };
 
@@ -74,7 +60,7 @@ void sched_inherit(struct task *child, const struct task *parent)
 	if (!(attr->sched_flags & SCHED_FLAG_RESET_ON_FORK))
 		return;
 	attr->sched_flags &= ~(uint64_t)SCHED_FLAG_RESET_ON_FORK;
-	if (!is_fair(attr->sched_policy))
+	if (!sched_is_fair(attr->sched_policy))
 		*attr = (struct attr){ 0 };
 	if (getpriority(PRIO_PROCESS, (id_t)child->tid) < 0)
 		setpriority(PRIO_PROCESS, (id_t)child->tid, 0);
@@ -93,105 +79,16 @@ void sched_take(struct task *task, struct task *other)
 	other->scheduling = NULL;
 }
 
-/* ---- permissions -------------------------------------------------------- */
-
-/* CAP_SYS_NICE counts only in the machine's user namespace. */
-bool sched_is_privileged(const struct task *task)
-{
-	return procfs_same_namespace("user", getpid(), task->tid) &&
-	       procfs_status_set(task->tid, "CapEff:") >> CAP_SYS_NICE & 1;
-}
-
-bool sched_is_same_owner(const struct task *a, const struct task *b)
-{
-	struct stat one, other;
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d", a->tid);
-	if (stat(path, &one))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d", b->tid);
-	return !stat(path, &other) && one.st_uid == other.st_uid;
-}
-
-static rlim_t limit_of(const struct task *task, int resource)
-{
-	struct rlimit limit = { 0 };
-
-	prlimit(task->tid, (enum __rlimit_resource)resource, NULL, &limit);
-	return limit.rlim_cur;
-}
-
-static bool nice_permitted(const struct task *task, int nice)
-{
-	return nice >= getpriority(PRIO_PROCESS, (id_t)task->tid) ||
-	       (rlim_t)(20 - nice) <= limit_of(task, RLIMIT_NICE);
-}
-
-static bool permitted(const struct task *asker, const struct task *task,
-		      const struct attr *attr)
-{
-	struct attr now = attr_of(task);
-	rlim_t limit = limit_of(task, RLIMIT_RTPRIO);
-
-	if (sched_is_privileged(asker))
-		return true;
-	if (is_fair(attr->sched_policy) && !nice_permitted(task, attr->sched_nice))
-		return false;
-	if (is_realtime(attr->sched_policy)) {
-		if (attr->sched_policy != now.sched_policy && !limit)
-			return false;
-		if (attr->sched_priority > now.sched_priority &&
-		    attr->sched_priority > limit)
-			return false;
-	}
-	if (attr->sched_policy == SCHED_DEADLINE)
-		return false;
-	if (now.sched_policy == SCHED_IDLE && attr->sched_policy != SCHED_IDLE &&
-	    (rlim_t)(20 - getpriority(PRIO_PROCESS, (id_t)task->tid)) >
-		    limit_of(task, RLIMIT_NICE))
-		return false;
-	if (now.sched_flags & ~attr->sched_flags & SCHED_FLAG_RESET_ON_FORK)
-		return false;
-	return sched_is_same_owner(asker, task);
-}
-
 /* ---- policies ----------------------------------------------------------- */
-
-static bool valid_deadline(const struct attr *attr)
-{
-	uint64_t period = attr->sched_period ? attr->sched_period :
-					       attr->sched_deadline;
-
-	return attr->sched_deadline && attr->sched_runtime >= 1024 &&
-	       !(attr->sched_deadline >> 63) && !(period >> 63) &&
-	       attr->sched_runtime <= attr->sched_deadline &&
-	       attr->sched_deadline <= period;
-}
-
-static bool valid(const struct attr *attr)
-{
-	uint32_t policy = attr->sched_policy;
-
-	if (policy != SCHED_DEADLINE && policy != SCHED_IDLE && !is_fair(policy) &&
-	    !is_realtime(policy))
-		return false;
-	if (attr->sched_flags & ~(uint64_t)SCHED_FLAG_ALL)
-		return false;
-	if (attr->sched_priority > RT_PRIORITY_MAX ||
-	    is_realtime(policy) != (attr->sched_priority != 0))
-		return false;
-	return policy != SCHED_DEADLINE || valid_deadline(attr);
-}
 
 static int64_t set_attr(const struct task *asker, struct task *task,
 			const struct attr *attr)
 {
-	if (!valid(attr))
+	if (!sched_is_valid(attr))
 		return -EINVAL;
-	if (!permitted(asker, task, attr))
+	if (!sched_is_permitted(asker, task, attr))
 		return -EPERM;
-	if (is_fair(attr->sched_policy))
+	if (sched_is_fair(attr->sched_policy))
 		setpriority(PRIO_PROCESS, (id_t)task->tid, attr->sched_nice);
 	scheduling_of(task)->attr = *attr;
 	return 0;
@@ -212,7 +109,7 @@ static int64_t set_param(struct task *asker, pid_t pid, int policy, uint64_t add
 	if (!task)
 		return -ESRCH;
 	if (policy == POLICY_KEEP) {
-		attr = attr_of(task);
+		attr = sched_attr_of(task);
 	} else {
 		if (policy & SCHED_RESET_ON_FORK)
 			attr.sched_flags = SCHED_FLAG_RESET_ON_FORK;
@@ -287,7 +184,7 @@ static int64_t setattr(struct task *asker, struct user_regs_struct *regs)
 	task = pids_task(asker, (pid_t)regs->rdi);
 	if (!task)
 		return -ESRCH;
-	now = attr_of(task);
+	now = sched_attr_of(task);
 	if (attr.sched_flags & SCHED_FLAG_KEEP_POLICY)
 		attr.sched_policy = now.sched_policy;
 	if (attr.sched_flags & SCHED_FLAG_KEEP_PARAMS) {
@@ -328,7 +225,7 @@ void sched_getscheduler_call(struct task *asker, struct user_regs_struct *regs)
 
 	if (!task)
 		return;
-	attr = attr_of(task);
+	attr = sched_attr_of(task);
 	call_skip(asker, regs,
 		  attr.sched_policy | (attr.sched_flags & SCHED_FLAG_RESET_ON_FORK ?
 					       SCHED_RESET_ON_FORK :
@@ -347,7 +244,7 @@ void sched_getparam_call(struct task *asker, struct user_regs_struct *regs)
 	task = asked_for(asker, regs);
 	if (!task)
 		return;
-	param.sched_priority = (int)attr_of(task).sched_priority;
+	param.sched_priority = (int)sched_attr_of(task).sched_priority;
 	call_skip(asker, regs, task_write(asker, regs->rsi, &param, sizeof(param)));
 }
 
@@ -365,9 +262,9 @@ void sched_getattr_call(struct task *asker, struct user_regs_struct *regs)
 	task = asked_for(asker, regs);
 	if (!task)
 		return;
-	attr = attr_of(task);
+	attr = sched_attr_of(task);
 	attr.sched_nice = 0;
-	if (is_fair(attr.sched_policy))
+	if (sched_is_fair(attr.sched_policy))
 		attr.sched_nice = getpriority(PRIO_PROCESS, (id_t)task->tid);
 	attr.size = size < sizeof(attr) ? size : sizeof(attr);
 	call_skip(asker, regs, task_write(asker, regs->rsi, &attr, attr.size));
@@ -382,7 +279,7 @@ void sched_rr_get_interval_call(struct task *asker, struct user_regs_struct *reg
 
 	if (!task)
 		return;
-	switch (attr_of(task).sched_policy) {
+	switch (sched_attr_of(task).sched_policy) {
 	case SCHED_RR:
 		file = fopen(RR_INTERVAL_FILE, "re");
 		if (file && fscanf(file, "%ld", &ms) != 1)

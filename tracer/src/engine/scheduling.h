@@ -31,6 +31,15 @@ struct scheduling {
 
 /* To be changed. */
 struct scheduling *scheduling_of(struct task *task);
+/* As it stands. */
+struct attr sched_attr_of(const struct task *task);
+
+/* scheduling_rules.c */
+bool sched_is_fair(uint32_t policy);
+bool sched_is_valid(const struct attr *attr);
+/* Whether the first one may give this to the other. */
+bool sched_is_permitted(const struct task *asker, const struct task *task,
+			const struct attr *attr);
 bool sched_is_privileged(const struct task *task);
 /* Whether the first one's user owns the other. */
 bool sched_is_same_owner(const struct task *a, const struct task *b);
