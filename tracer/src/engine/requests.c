@@ -128,6 +128,21 @@ static void seize_tracer(int fd, const struct kronos_register *join, struct host
 	answer_tracer(fd, join->tracer_id, result, text);
 }
 
+/* Who is here already needs some: a task without its latch would run at any time. */
+static bool is_short_of_files(int fd, char *text, size_t size)
+{
+	rlim_t wanted = (rlim_t)fd + FILES_KEPT + FILES_OF_TASK * engine.unlatched;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || wanted < files.rlim_cur)
+		return false;
+	snprintf(text, size,
+		 "the engine may have %llu open files and needs more; fix: raise the "
+		 "hard limit (ulimit -Hn)",
+		 (unsigned long long)files.rlim_cur);
+	return true;
+}
+
 static void on_tracer(int fd)
 {
 	const char *wrong = NULL;
@@ -149,7 +164,9 @@ static void on_tracer(int fd)
 	if (join.waits) /* sees this end closed when the experiment ends */
 		return;
 	join.host[sizeof(join.host) - 1] = '\0';
-	if (join.standalone)
+	if (is_short_of_files(fd, text, sizeof(text)))
+		wrong = text;
+	else if (join.standalone)
 		wrong = join_standalone(&join);
 	host = host_find(join.host);
 	if (!host && !wrong) {
@@ -171,21 +188,6 @@ static bool pending(int fd)
 	return poll(&poll_fd, 1, 0) > 0;
 }
 
-/* Who is here already needs some: a task without its latch would run at any time. */
-static bool is_short_of_files(int fd, char *text, size_t size)
-{
-	rlim_t wanted = (rlim_t)fd + FILES_KEPT + FILES_OF_TASK * engine.unlatched;
-	struct rlimit files;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) || wanted < files.rlim_cur)
-		return false;
-	snprintf(text, size,
-		 "the engine may have %llu open files and needs more; fix: raise the "
-		 "hard limit (ulimit -Hn)",
-		 (unsigned long long)files.rlim_cur);
-	return true;
-}
-
 /* The tracer waits: it must not keep this worker from everything else meanwhile. */
 static void cannot_accept(void)
 {
@@ -200,7 +202,6 @@ static void cannot_accept(void)
 
 void engine_accept_tracers(void)
 {
-	char text[KRONOS_ERROR_MAX];
 	struct kronos_register join;
 	int fd;
 
@@ -215,10 +216,7 @@ void engine_accept_tracers(void)
 			cannot_accept();
 			return;
 		}
-		if (is_short_of_files(fd, text, sizeof(text)))
-			answer_tracer(fd, 0, -EMFILE, text);
-		else
-			on_tracer(fd);
+		on_tracer(fd);
 	}
 }
 
