@@ -72,6 +72,41 @@ def test_a_wrong_control_delay_is_refused(make_net, bad):
         make_net(Pair(), controller=controller_with(control_delay=bad))
 
 
+TIMERS = """
+import time
+from ryu.lib import hub
+from mininet_kronos.apps import learning_switch
+
+class Timers(learning_switch.LearningSwitch):
+    def start(self):
+        super().start()
+        hub.spawn(self.run)
+
+    def run(self):
+        while True:
+            begin = time.monotonic()
+            try:
+                with hub.Timeout(1.5):
+                    hub.sleep(600)
+            except hub.Timeout:
+                middle = time.monotonic()
+            hub.sleep(0.25)
+            print("timers", middle - begin, time.monotonic() - middle, flush=True)
+"""
+
+
+@pytest.mark.parametrize("pace", ["instant", "dilated"])
+def test_hubs_timers_are_virtual(make_net, tmp_path, busy, pace):
+    app = tmp_path / "timers.py"
+    app.write_text(TIMERS)
+    net = make_net(free_pair(), controller=controller_with(apps=str(app), pace=pace))
+    net.run("900s")
+    said = re.findall(r"timers ([\d.]+) ([\d.]+)", net.controllers[0].log.read_text())
+    assert 510 < len(said) < 516  # 900 s / 1.75 s, and before the freeze
+    for timeout, sleep in said[3:]:  # the freeze comes in the first
+        assert 1.5 <= float(timeout) < 1.505 and 0.25 <= float(sleep) < 0.255, said
+
+
 # Several
 
 
