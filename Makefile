@@ -16,7 +16,7 @@ PYTEST := $(PYTHON) -m pytest -p no:cacheprovider
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system-packages test-packages demo test lint docs bench vm-test vm-bench vm-debug vm-check lab clean
+.PHONY: help setup system-packages test-packages demo test stress lint docs bench vm-test vm-bench vm-debug vm-check lab clean
 
 help: ## list the verbs
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -43,6 +43,9 @@ demo: setup ## run a small network in real time and in virtual time, side by sid
 
 test: test-packages setup ## run the tests
 	@$(AS_ROOT) $(PYTEST) tests
+
+stress: test-packages setup ## run the tests of many processes, timers, deaths and rounds at full length
+	@$(AS_ROOT) env KRONOS_STRESS=1 $(PYTEST) -s --timeout 3600 tests/test_stress.py
 
 lint: $(VENV)/.requirements ## check style and types, and compile the C parts with warnings as errors
 	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)

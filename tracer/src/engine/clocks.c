@@ -28,13 +28,13 @@ int64_t real_clock(clockid_t clock)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-bool clock_offset(int64_t clock, int64_t *offset)
+bool clock_offset(const struct process *process, int64_t clock, int64_t *offset)
 {
 	switch ((int32_t)clock) {
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
-		*offset = 0;
+		*offset = process->timens.monotonic;
 		return true;
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
@@ -43,7 +43,7 @@ bool clock_offset(int64_t clock, int64_t *offset)
 		return true;
 	case CLOCK_BOOTTIME:
 	case CLOCK_BOOTTIME_ALARM:
-		*offset = engine.boottime;
+		*offset = engine.boottime + process->timens.boottime;
 		return true;
 	case CLOCK_TAI:
 		*offset = engine.tai;
@@ -86,7 +86,7 @@ bool enter_clock_gettime(struct task *task, struct user_regs_struct *regs)
 	int64_t offset = 0, now;
 	struct timespec ts;
 
-	if (!clock_offset((int64_t)regs->rdi, &offset)) {
+	if (!clock_offset(task->process, (int64_t)regs->rdi, &offset)) {
 		cpu = cputime_clock(task, (int64_t)regs->rdi);
 		if (!cpu)
 			return true;
@@ -163,11 +163,13 @@ void emulate_clock_adjtime(struct task *task, struct user_regs_struct *regs)
 void emulate_sysinfo(struct task *task, struct user_regs_struct *regs)
 {
 	struct sysinfo info;
+	int64_t offset;
 	int result = -EFAULT;
 
 	if (!sysinfo(&info)) {
-		info.uptime = (host_now(task->host) + engine.boottime +
-			       NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+		clock_offset(task->process, CLOCK_BOOTTIME, &offset);
+		info.uptime = (host_now(task->host) + offset + NSEC_PER_SEC - 1) /
+			      NSEC_PER_SEC;
 		result = task_write(task, regs->rdi, &info, sizeof(info));
 	}
 	call_skip(task, regs, result);

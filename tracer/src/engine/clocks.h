@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
+struct process;
 struct task;
 
 /* Under the free counter: what a clock read and a yield cost, in ns. */
@@ -17,8 +18,9 @@ struct task;
 int64_t real_clock(clockid_t clock);
 /* In free mode reading a clock costs a little. */
 int64_t read_clock(struct task *task);
-/* Offset of a virtual clock to CLOCK_MONOTONIC; false if it is not virtual. */
-bool clock_offset(int64_t clock, int64_t *offset);
+/* Offset of a virtual clock, as the process sees it, to its host's CLOCK_MONOTONIC;
+ * false if it is not virtual. */
+bool clock_offset(const struct process *process, int64_t clock, int64_t *offset);
 /* False for clocks that can only be read; the kernel says so to those who wait on them. */
 bool clock_waits(int64_t clock);
 

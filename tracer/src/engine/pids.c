@@ -6,7 +6,6 @@
  */
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 
 #include "engine.h"
 #include "host.h"
@@ -56,12 +55,6 @@ void pids_fork(struct process *child, struct process *parent, uint64_t flags)
 {
 	if (parent->level || parent->level_changes || flags & CLONE_NEWPID)
 		find_level(child, parent);
-}
-
-void pids_unshare(struct task *task, struct user_regs_struct *regs)
-{
-	if (regs->orig_rax == SYS_setns || regs->rdi & CLONE_NEWPID)
-		task->process->level_changes = true;
 }
 
 struct task *pids_task(struct task *asker, pid_t id)

@@ -8,7 +8,6 @@
 
 struct process;
 struct task;
-struct user_regs_struct;
 
 /* A tracer's process, which may be in another namespace than the engine. */
 void pids_join(struct process *process);
@@ -16,7 +15,5 @@ void pids_join(struct process *process);
 void pids_fork(struct process *child, struct process *parent, uint64_t flags);
 /* The dilated task, if it is one, that `asker` knows by this id; 0: itself. */
 struct task *pids_task(struct task *asker, pid_t id);
-/* Its children may be in another namespace from now on. */
-void pids_unshare(struct task *task, struct user_regs_struct *regs);
 
 #endif /* KRONOS_PIDS_H */

@@ -82,10 +82,23 @@ static bool namespace_of(pid_t pid, const char *kind, struct stat *space)
 	return !stat(path, space);
 }
 
-bool procfs_same_namespace(const char *kind, pid_t a, pid_t b)
+static bool same(pid_t a, const char *kind, pid_t b, const char *other_kind)
 {
 	struct stat one, other;
 
-	return namespace_of(a, kind, &one) && namespace_of(b, kind, &other) &&
+	return namespace_of(a, kind, &one) && namespace_of(b, other_kind, &other) &&
 	       one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
+bool procfs_same_namespace(const char *kind, pid_t a, pid_t b)
+{
+	return same(a, kind, b, kind);
+}
+
+bool procfs_entered_namespace(const char *kind, pid_t pid)
+{
+	char children[32];
+
+	snprintf(children, sizeof(children), "%s_for_children", kind);
+	return same(pid, kind, pid, children);
 }

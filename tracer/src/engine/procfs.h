@@ -27,5 +27,7 @@ uint64_t procfs_status_set(pid_t pid, const char *key);
 int64_t procfs_fdinfo(pid_t pid, int fd, const char *key);
 /* Both are in the same namespace of a kind, such as "pid". */
 bool procfs_same_namespace(const char *kind, pid_t a, pid_t b);
+/* It is in the namespace that its children will be in. */
+bool procfs_entered_namespace(const char *kind, pid_t pid);
 
 #endif /* KRONOS_PROCFS_H */

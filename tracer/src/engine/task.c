@@ -40,6 +40,7 @@
 #include "task.h"
 #include "terminal.h"
 #include "tcp_timers.h"
+#include "timens.h"
 #include "timers.h"
 #include "tsc.h"
 #include "uptime.h"
@@ -306,8 +307,10 @@ static void stop_syscall(struct task *task, bool interrupted)
 		break;
 	case EXIT_EXEC:
 		if (task_get_regs(task, &regs) && regs.rax == 0 &&
-		    !timed_refuses_program(task, &regs))
+		    !timed_refuses_program(task, &regs)) {
 			inject_clock(task);
+			timens_exec(task->process);
+		}
 		latch_open(task);
 		counter_open(task);
 		break;
@@ -349,6 +352,7 @@ static void stop_fork(struct task *parent, int event)
 		uptime_share(child->process, parent->process);
 		child->process->parent = parent->process->pid;
 		pids_fork(child->process, parent->process, flags);
+		timens_fork(child->process, parent->process, flags);
 		child->process->filtered = parent->process->filtered;
 		child->process->stamped = parent->process->stamped;
 		child->process->tsc_trapped = parent->process->tsc_trapped;

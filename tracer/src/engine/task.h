@@ -14,6 +14,7 @@
 #include "../vclock/page.h"
 #include "latch_program.h"
 #include "prctls.h"
+#include "timens.h"
 #include "timers.h"
 
 #ifndef TRAP_PERF
@@ -72,6 +73,8 @@ struct process {
 	pid_t seen_pid;	    /* its pid in its parent's namespace */
 	unsigned int level; /* of its pid namespace, below the engine's */
 	bool level_changes; /* its children may be in another one */
+	struct timens timens;
+	bool timens_changes; /* its children, and what it executes, will be in another */
 	STAILQ_HEAD(, ended_child) ended;
 	unsigned int ended_count;
 	LIST_HEAD(, packet_ring) rings;

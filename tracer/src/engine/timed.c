@@ -34,6 +34,7 @@
 #include "task.h"
 #include "tcp_timers.h"
 #include "timed.h"
+#include "timens.h"
 #include "timers.h"
 #include "uptime.h"
 
@@ -144,7 +145,7 @@ static void finish_clock_nanosleep(struct task *task,
 {
 	int64_t offset;
 
-	if (!clock_offset((int64_t)args->rdi, &offset))
+	if (!clock_offset(task->process, (int64_t)args->rdi, &offset))
 		remaining = timer_left(&task->sleep, task->host);
 	if (!timed_out && args->r10 && !((int)args->rsi & TIMER_ABSTIME))
 		write_rest(task, args->r10, remaining);
@@ -192,9 +193,21 @@ static void finish_recvmmsg(struct task *task, const struct user_regs_struct *ar
 
 static void emulate_unshare(struct task *task, struct user_regs_struct *regs)
 {
-	pids_unshare(task, regs);
+	if (regs->rdi & CLONE_NEWPID)
+		task->process->level_changes = true;
+	if (regs->rdi & CLONE_NEWTIME)
+		task->process->timens_changes = true;
 	if (regs->rdi & CLONE_NEWUSER)
 		uptime_reveal(task);
+}
+
+/* What kind of namespace it was depends on the descriptor. */
+static void leave_setns(struct task *task, struct user_regs_struct *regs)
+{
+	if (regs->rax)
+		return;
+	task->process->level_changes = true;
+	timens_look(task->process);
 }
 
 static void emulate_clone(struct task *task, struct user_regs_struct *regs)
@@ -293,7 +306,7 @@ const struct timed_call timed_calls[] = {
 	CALL(sched_getattr, ALWAYS, .emulate = sched_getattr_call),
 	CALL(sched_rr_get_interval, ALWAYS, .emulate = sched_rr_get_interval_call),
 	CALL(unshare, ALWAYS, .emulate = emulate_unshare),
-	CALL(setns, ALWAYS, .emulate = pids_unshare),
+	CALL(setns, ALWAYS, .leave = leave_setns),
 };
 const size_t timed_call_count = sizeof(timed_calls) / sizeof(timed_calls[0]);
 
@@ -324,7 +337,7 @@ static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *re
 		return true;
 	if (!clock_waits((int64_t)regs->rdi))
 		return true;
-	if (!clock_offset((int64_t)regs->rdi, &offset)) {
+	if (!clock_offset(task->process, (int64_t)regs->rdi, &offset)) {
 		result = cputime_sleep(task, (int64_t)regs->rdi, time,
 				       (int)regs->rsi & TIMER_ABSTIME);
 		if (result <= 0) {

@@ -209,11 +209,12 @@ static int timerfd_write(struct task *task, const struct timerfd *timer,
 	return task_write(task, address, &value, sizeof(value));
 }
 
-static int64_t timerfd_clock_offset(const struct timerfd *timer)
+static int64_t timerfd_clock_offset(const struct process *process,
+				    const struct timerfd *timer)
 {
 	int64_t offset = 0;
 
-	clock_offset(procfs_fdinfo(getpid(), timer->own.fd, "clockid:"), &offset);
+	clock_offset(process, procfs_fdinfo(getpid(), timer->own.fd, "clockid:"), &offset);
 	return offset;
 }
 
@@ -240,7 +241,8 @@ void timers_timerfd_settime(struct task *task, struct user_regs_struct *regs)
 	timerfd_settime(timer->own.fd, 0, &disarmed, NULL);
 	timer->timer.interval = timespec_to_ns(&value.it_interval);
 	timer_set(&timer->timer, timer->process->host, timespec_to_ns(&value.it_value),
-		  regs->rsi & TFD_TIMER_ABSTIME, timerfd_clock_offset(timer));
+		  regs->rsi & TFD_TIMER_ABSTIME,
+		  timerfd_clock_offset(task->process, timer));
 	call_skip(task, regs, 0);
 }
 

@@ -208,7 +208,7 @@ void timers_posix_create(struct task *task, struct user_regs_struct *regs)
 
 	if (!clock_waits((int64_t)regs->rdi))
 		return;
-	if (!clock_offset((int64_t)regs->rdi, &clock)) {
+	if (!clock_offset(task->process, (int64_t)regs->rdi, &clock)) {
 		cpu = cputime_own_clock(task, (int64_t)regs->rdi);
 		if (!cpu)
 			return; /* the kernel says what is wrong with it */

@@ -91,11 +91,13 @@ static int64_t wait_deadline(struct task *task, const struct timed_call *call,
 		if (operation == FUTEX_LOCK_PI ||
 		    (int)regs->rsi & FUTEX_CLOCK_REALTIME)
 			offset = engine.realtime;
+		else
+			offset = task->process->timens.monotonic;
 		break;
 	case FORM_CLOCK_ARG:
 		clock = (int32_t)*arg_register(regs, call->arg + 1);
 		if ((clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME) ||
-		    !clock_offset(clock, &offset))
+		    !clock_offset(task->process, clock, &offset))
 			return HEAP_NEVER;
 		break;
 	default:

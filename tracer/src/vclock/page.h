@@ -30,6 +30,7 @@ struct vclock_page {
 	int64_t read_cost; /* ns */
 	int64_t realtime;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	int64_t boottime;  /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+	int64_t monotonic; /* what its time namespace adds to CLOCK_MONOTONIC */
 	int64_t tai;	   /* CLOCK_TAI - CLOCK_MONOTONIC */
 	int64_t process_cpu; /* CPU time - CLOCK_MONOTONIC */
 	int64_t thread_cpu;

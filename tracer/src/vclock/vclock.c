@@ -48,7 +48,7 @@ static uint64_t ask(clockid_t clock)
 	return (uint64_t)(ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec);
 }
 
-/* In ns; `offset` is the clock's to CLOCK_MONOTONIC, if it is not that itself. */
+/* In ns; `offset` is the clock's to the host's CLOCK_MONOTONIC. */
 static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 {
 	volatile struct vclock_page *page = &vclock_page;
@@ -70,7 +70,7 @@ static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 			now = (last < now ? now : last) + page->read_cost;
 		}
 		cap = page->cap;
-		shift = offset ? *offset : 0;
+		shift = *offset;
 	} while (page->sequence != sequence);
 	if (now > cap) {
 		if (!mult) /* the window is used up: the engine ends the slice */
@@ -93,7 +93,7 @@ int vclock_gettime(clockid_t clock, struct timespec *ts)
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_RAW:
 	case CLOCK_MONOTONIC_COARSE:
-		offset = NULL;
+		offset = &vclock_page.monotonic;
 		break;
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
