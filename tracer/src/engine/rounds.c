@@ -494,8 +494,11 @@ static int64_t idle_left(void)
 	if (conductor->phase != PHASE_WAIT || conductor->stall_told)
 		return -1;
 	left = stall_left();
-	if (left == 0)
+	if (left == 0) {
 		conductor->stall_told = stall_tell_idle();
+		if (!conductor->stall_told)
+			wake_others(); /* they may have tasks to tell of */
+	}
 	return left == 0 || left == INT64_MAX ? -1 : left;
 }
 
