@@ -156,7 +156,8 @@ def native_path(name: str) -> Path:
 
 def load() -> ctypes.CDLL:
     """Return libkronos with the prototypes of its functions; errors: EngineError."""
-    library = ctypes.CDLL(str(native_path("libkronos.so")))
+    path = native_path("libkronos.so")
+    library = ctypes.CDLL(str(path))
     pointer, text, i64, u32 = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_uint32
     prototypes: dict[str, tuple[object, list[object]]] = {
         "initialize": (ctypes.c_int, [ctypes.POINTER(pointer), ctypes.POINTER(Config)]),
@@ -192,7 +193,9 @@ def load() -> ctypes.CDLL:
         "stop": (ctypes.c_int, [pointer]),
     }
     for name, (result, arguments) in prototypes.items():
-        function = getattr(library, f"kronos_{name}")
+        function = getattr(library, f"kronos_{name}", None)
+        if function is None:
+            raise EngineError(f"{path} is older than mininet_kronos; fix: make setup")
         function.restype, function.argtypes = result, arguments
     return library
 

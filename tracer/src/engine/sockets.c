@@ -77,6 +77,18 @@ static int64_t socket_timeout(int fd, int option)
 	return tv.tv_sec - BASE;
 }
 
+int64_t receive_deadline(const struct task *task, int fd)
+{
+	int own = used ? socket_open(task, fd) : -1;
+	int64_t us;
+
+	if (own < 0)
+		return HEAP_NEVER;
+	us = socket_timeout(own, SO_RCVTIMEO);
+	close(own);
+	return us ? host_now(task->host) + us * NSEC_PER_USEC : HEAP_NEVER;
+}
+
 bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
 {
 	struct timeval tv;

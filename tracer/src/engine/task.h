@@ -46,6 +46,7 @@ struct wait {
 	struct event timeout;
 	struct user_regs_struct regs;  /* at its entry */
 	int64_t deadline;	       /* HEAP_NEVER: none */
+	int64_t socket_deadline;       /* of recvmmsg: when its socket's timeout is over */
 	bool expired;
 	bool bad_rest; /* a sleep's rest could not be written */
 	bool restart; /* the call is about to be restarted, with this deadline */

@@ -358,13 +358,25 @@ static bool enter_clock_nanosleep(struct task *task, struct user_regs_struct *re
 static bool enter_recvmmsg(struct task *task, struct user_regs_struct *regs)
 {
 	const struct timed_call *call = call_by_number(SYS_recvmmsg);
+	int64_t now = host_now(task->host);
 	struct wait *wait = &task->wait;
 
-	if (!wait->restart || wait->deadline > host_now(task->host))
-		return enter_wait(task, call, regs);
+	if (!wait->restart)
+		wait->socket_deadline = receive_deadline(task, (int)regs->rdi);
+	if (!wait->restart || wait->deadline > now) {
+		enter_wait(task, call, regs);
+		if (wait->call && wait->socket_deadline < wait->deadline)
+			wait_begin(task, call, &wait->regs, wait->socket_deadline);
+		return true;
+	}
+	if (wait->socket_deadline <= now) {
+		wait_end(task);
+		call_skip(task, regs, -EAGAIN);
+		return true;
+	}
 	/* The time is over, and nothing is there: the next one is the last. */
 	wait->restart = false;
-	wait_begin(task, call, regs, HEAP_NEVER);
+	wait_begin(task, call, regs, wait->socket_deadline);
 	regs->rdx = 1;
 	regs->r8 = 0;
 	task_set_regs(task, regs);
