@@ -6,7 +6,7 @@ clock_before=$(cat $source)
 timer_before=$(cat $device)
 i=0
 while [ $i -lt 6 ]; do
-    insmod /mod/kronos.ko
+    insmod /mod/kronos.ko || { dmesg | tail -n 2; exit 1; }
     dmesg | tail -n 5 | grep 'kronos: .* self-tests passed'
     [ "$(cat $source)" = kronos ]
     [ "$(cat $device)" = kronos ]
