@@ -77,16 +77,24 @@ static int64_t socket_timeout(int fd, int option)
 	return tv.tv_sec - BASE;
 }
 
+/* Of a wait that begins now; HEAP_NEVER: the socket has no virtual timeout. */
+static int64_t socket_deadline(const struct task *task, int fd, int option)
+{
+	int64_t us = socket_timeout(fd, option);
+
+	return us ? host_now(task->host) + us * NSEC_PER_USEC : HEAP_NEVER;
+}
+
 int64_t receive_deadline(const struct task *task, int fd)
 {
 	int own = used ? socket_open(task, fd) : -1;
-	int64_t us;
+	int64_t deadline;
 
 	if (own < 0)
 		return HEAP_NEVER;
-	us = socket_timeout(own, SO_RCVTIMEO);
+	deadline = socket_deadline(task, own, SO_RCVTIMEO);
 	close(own);
-	return us ? host_now(task->host) + us * NSEC_PER_USEC : HEAP_NEVER;
+	return deadline;
 }
 
 bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
@@ -137,18 +145,18 @@ static bool begin_socket_wait(struct task *task, int fd, int option,
 {
 	static const struct user_regs_struct none;
 	int own = socket_open(task, fd);
-	int64_t us;
+	int64_t deadline;
 
 	if (own < 0)
 		return false;
-	us = socket_timeout(own, option);
-	if (us)
+	deadline = socket_deadline(task, own, option);
+	if (deadline != HEAP_NEVER)
 		wait_begin(task,
 			   call == &socket_connect && is_local(own) ? &socket_wait :
 								      call,
-			   &none, host_now(task->host) + us * NSEC_PER_USEC);
+			   &none, deadline);
 	close(own);
-	return us != 0;
+	return deadline != HEAP_NEVER;
 }
 
 void timed_blocked(struct task *task)
