@@ -45,7 +45,7 @@ test: test-packages setup ## run the tests
 	@$(AS_ROOT) $(PYTEST) tests
 
 stress: test-packages setup ## run the tests of many processes, timers, deaths and rounds at full length
-	@$(AS_ROOT) env KRONOS_STRESS=1 $(PYTEST) -s --timeout 3600 tests/test_stress.py
+	@$(AS_ROOT) env KRONOS_STRESS=1 $(PYTEST) -s --timeout 3600 -o faulthandler_timeout=0 -o session_timeout=14400 tests/test_stress.py
 
 lint: $(VENV)/.requirements ## check style and types, and compile the C parts with warnings as errors
 	@$(VENV)/bin/ruff check $(PYTHON_SOURCES)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_timeout
 from mininet.topo import Topo
 
 TAG = f"KRONOS_TEST={uuid.uuid4()}"  # in the environment of every process that the tests start
@@ -34,6 +35,14 @@ SETTINGS = (
 
 name, _, value = TAG.partition("=")
 os.environ[name] = value
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give each further attempt of a test a limit of time: pytest-timeout lets the first failure end it."""
+    if getattr(item, "execution_count", 1) > 1:
+        settings = pytest_timeout._get_item_settings(item)
+        item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)
 
 
 # Nothing is left behind

@@ -142,8 +142,11 @@ def test_processes_killed_from_outside(tmp_path):
         experiment.add_host("h1")
         experiment.synchronize_and_freeze()
         for turn in range(400 if LONG else 20):
-            command = ["setsid", "sh", "-c", VICTIMS[turn % len(VICTIMS)]]
-            process = subprocess.Popen([*experiment.command_prefix("h1"), *command], stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                [*experiment.command_prefix("h1"), "sh", "-c", VICTIMS[turn % len(VICTIMS)]],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
             await_tracer(process, experiment)
             experiment.progress(TIMESTEP, 3)
             delay = rng.random() / 100
