@@ -172,7 +172,8 @@ int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	senders();
-	of_a_child();
+	for (int i = 0; i < 20; i++)
+		of_a_child();
 	own_stack();
 	traps();
 	faults();

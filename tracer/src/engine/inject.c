@@ -146,6 +146,7 @@ static int64_t remote_call(struct task *task, struct user_regs_struct *regs, int
 		if (WSTOPSIG(status) != SIGTRAP)
 			task->signal = WSTOPSIG(status);
 	} while (regs->rip == address && tries++ < 8);
+	stop_reported(task);
 	regs->rip = address;
 	return (int64_t)regs->rax;
 }

@@ -37,29 +37,38 @@
 #define DEADLINE_MARGIN (4 * NSEC_PER_USEC) /* see SLACK in watchdog.c */
 
 static enum latch_kind kind;
-static uint32_t stops_taken; /* of those that are listed */
+static uint64_t stops_taken; /* of those that are listed */
 
 bool latch_lists_stops(void)
 {
 	return kind == LATCH_BPF;
 }
 
-const struct latch_stop *latch_next_stop(void)
+/* The program's count has 32 bits only. */
+uint64_t latch_stops_listed(void)
 {
-	if (stops_taken == *(volatile uint32_t *)&latch_stops->count)
+	uint32_t count = *(volatile uint32_t *)&latch_stops->count;
+
+	return stops_taken + (uint32_t)(count - (uint32_t)stops_taken);
+}
+
+const struct latch_stop *latch_next_stop(uint64_t *number)
+{
+	if (stops_taken == latch_stops_listed())
 		return NULL;
-	return &latch_stops->ring[stops_taken++ % STOPS];
+	*number = stops_taken++;
+	return &latch_stops->ring[*number % STOPS];
 }
 
 void latch_forget_stops(void)
 {
 	if (latch_stops)
-		stops_taken = latch_stops->count;
+		stops_taken = latch_stops_listed();
 }
 
 bool latch_stops_lost(void)
 {
-	return latch_stops->count - stops_taken > STOPS;
+	return latch_stops_listed() - stops_taken > STOPS;
 }
 
 /* ---- one task's latch -------------------------------------------------- */

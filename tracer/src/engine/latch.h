@@ -17,12 +17,13 @@ int latch_init(uint32_t flags, char *why, size_t size);
 const char *latch_name(void);
 /* In every worker but the first: gives it a program and lists of its own. */
 void latch_own(void);
-/*
- * Whether tasks with a latch are listed when they come to a ptrace stop; the
- * next of those, or NULL; whether there were more than the list can hold.
- */
+/* Whether tasks with a latch are listed when they come to a ptrace stop. */
 bool latch_lists_stops(void);
-const struct latch_stop *latch_next_stop(void);
+/* How many have been listed so far. */
+uint64_t latch_stops_listed(void);
+/* The next that is listed, and how many there were before it; NULL if there is none. */
+const struct latch_stop *latch_next_stop(uint64_t *number);
+/* Whether there were more than the list can hold. */
 bool latch_stops_lost(void);
 /* Empties the list. */
 void latch_forget_stops(void);

@@ -55,7 +55,7 @@ struct latch_stops *latch_stops;
 /* Where the kernel keeps what the program reads. */
 static struct {
 	/* in task_struct */
-	int state, blocked, real_blocked, saved_sigmask, thread_pid;
+	int state, on_rq, blocked, real_blocked, saved_sigmask, thread_pid;
 	int exit_code, ptrace_message, last_siginfo;
 	int restore_sigmask; /* in bits */
 	int level, numbers;  /* in struct pid */
@@ -155,7 +155,10 @@ static int program_load(int slot_map, int stop_map, int tid_offset)
 		MOV_REG(BPF_REG_1, BPF_REG_8),
 		ALU_IMM(BPF_AND, BPF_REG_8, STATE_BLOCKED),
 		ALU_IMM(BPF_AND, BPF_REG_1, STATE_TRACED),
-		JUMP_IMM(BPF_JEQ, BPF_REG_1, 0, LIST_STOP_LENGTH + 2),
+		JUMP_IMM(BPF_JEQ, BPF_REG_1, 0, LIST_STOP_LENGTH + 4),
+		/* preempted on the way into the stop, it has yet to come there */
+		LOAD(BPF_W, BPF_REG_1, BPF_REG_7, offsets.on_rq),
+		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, LIST_STOP_LENGTH),
 		LIST_STOP(stop_map),
 		MOV_IMM(BPF_REG_0, 0), /* do not fire */
 		EXIT(),
@@ -237,6 +240,7 @@ static bool find_offsets(void)
 		int *offset, unit;
 	} members[] = {
 		{ "task_struct", "__state", &offsets.state, 8 },
+		{ "task_struct", "on_rq", &offsets.on_rq, 8 },
 		{ "task_struct", "blocked", &offsets.blocked, 8 },
 		{ "task_struct", "real_blocked", &offsets.real_blocked, 8 },
 		{ "task_struct", "saved_sigmask", &offsets.saved_sigmask, 8 },

@@ -35,6 +35,19 @@ void stop_leave(struct task *task, int request, int signal)
 	ptrace(request, task->tid, 0, signal);
 }
 
+/*
+ * It is listed as well, at the latest when the task has left the CPU: a request makes
+ * the kernel wait for that.
+ */
+void stop_reported(struct task *task)
+{
+	stop_forget(task);
+	if (!latch_lists_stops())
+		return;
+	ptrace(PTRACE_PEEKUSER, task->tid, 0, 0);
+	task->reported = latch_stops_listed();
+}
+
 static uint64_t *reg(struct latch_stop *stop, size_t offset)
 {
 	return &stop->regs[offset / sizeof(stop->regs[0])];
@@ -42,12 +55,12 @@ static uint64_t *reg(struct latch_stop *stop, size_t offset)
 
 #define REG(stop, name) (*reg(stop, offsetof(struct user_regs_struct, name)))
 
-static void take(const struct latch_stop *stop)
+static void take(const struct latch_stop *stop, uint64_t number)
 {
 	struct task *task = task_find(stop->tid);
 	int status;
 
-	if (!task)
+	if (!task || number < task->reported)
 		return;
 	/* A counted turn has its own stops, which it has waited for. */
 	if (task->host && task->host->instruction_mult) {
@@ -55,9 +68,6 @@ static void take(const struct latch_stop *stop)
 			task_stopped(stop->tid, status);
 		return;
 	}
-	/* On the way into its stop it may leave the CPU twice. */
-	if (task->unreaped && task->stop.code == stop->code)
-		return;
 	stop_forget(task);
 	task->stop = *stop;
 	task->stop_known = REG(&task->stop, cs) == CS_64;
@@ -69,9 +79,10 @@ static void take(const struct latch_stop *stop)
 void stops_take(void)
 {
 	const struct latch_stop *stop;
+	uint64_t number;
 
-	while ((stop = latch_next_stop()))
-		take(stop);
+	while ((stop = latch_next_stop(&number)))
+		take(stop, number);
 }
 
 void stops_reap(void)

@@ -15,6 +15,8 @@ void stops_take(void);
 void stops_reap(void);
 /* The task has gone on, or has come to a stop of which nothing is known yet. */
 void stop_forget(struct task *task);
+/* waitpid() has told of a stop: what is listed of it is not another. */
+void stop_reported(struct task *task);
 /* Every ptrace request that lets a task go on. */
 void stop_leave(struct task *task, int request, int signal);
 

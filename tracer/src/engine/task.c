@@ -500,7 +500,7 @@ void task_stopped(pid_t tid, int status)
 	}
 	if (!task)
 		task = task_new(tid);
-	stop_forget(task);
+	stop_reported(task);
 	task_handle_stop(task, status);
 }
 

@@ -101,6 +101,7 @@ struct task {
 	struct latch_stop stop; /* the last one, if */
 	bool stop_known;       /* it has been listed: stops.h */
 	bool unreaped;	       /* waitpid() would report it still */
+	uint64_t reported;     /* stops listed until waitpid() reported one */
 	LIST_ENTRY(task) unreaped_entry;
 	int latch;	       /* perf event descriptor, or -1 */
 	int counter;	       /* the same */
