@@ -3,6 +3,8 @@
 arrival = departure + waiting + 8 * bytes / bw + delay
 """
 
+import contextlib
+import re
 import sys
 from pathlib import Path
 
@@ -117,6 +119,45 @@ def test_jitter_never_reorders(wire):
     assert len(arrivals) == 100
     assert arrivals == sorted(arrivals)
     assert arrivals[-1] - arrivals[0] > 100_000  # far more than the serialization
+
+
+MEMORY = 8  # MiB
+FLOOD = """
+import socket, sys
+out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+data = bytes(int(sys.argv[1]))
+for _ in range(int(sys.argv[2])):
+    out.sendto(data, ("10.66.0.2", 9999))
+"""
+
+
+def engines_memory():
+    """Return what the engine's processes have of their own, in MiB."""
+    sizes = {}
+    for path in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            sizes[path] = path.read_text()
+    kib = [re.search(r"RssAnon:\s+(\d+)", text) for text in sizes.values() if "Name:\tkronos-engine" in text]
+    return sum(int(found[1]) for found in kib if found) / 1024
+
+
+@pytest.mark.parametrize("size", [10, 1400])
+def test_frames_on_links_without_a_rate_are_bounded_in_memory(wire, monkeypatch, capfd, size):
+    """What finds no room is dropped, and counted; when frames have arrived there is room again."""
+    monkeypatch.setenv("KRONOS_LINK_MEMORY", str(MEMORY))
+    link = wire(LinkParams(delay_ns=10_000 * MS))
+    before = engines_memory()
+    count = 2 * MEMORY * 2**20 // (size + 150)
+    dropped = 0
+    for sent in count, 100:
+        link.until(link.start(0, FLOOD, size, sent))
+        assert engines_memory() - before < 1.25 * MEMORY + 1
+        was, dropped = dropped, link.experiment.link_stats(link.link, 0).dropped_queue
+        assert (dropped > was) == (sent == count)
+        link.experiment.progress(MS, 11_000)
+    stats = link.experiment.link_stats(link.link, 0)
+    assert stats.rx_frames == stats.tx_frames == count + 100 - dropped
+    assert capfd.readouterr().err.count(f"frames on links take more than {MEMORY} MiB") == 1
 
 
 def test_bad_parameters_are_refused():

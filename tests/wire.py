@@ -50,7 +50,7 @@ def tap(name):
 
 
 def ip(*arguments):
-    subprocess.run(["ip", *arguments], check=True, timeout=10)
+    subprocess.run(["ip", *arguments], check=True, timeout=60)
 
 
 class Wire:
@@ -88,7 +88,7 @@ class Wire:
     def in_namespace(self, index, *command):
         return subprocess.run(
             ["ip", "netns", "exec", f"{self.name}-{index}", *command],
-            check=True, capture_output=True, text=True, timeout=10,
+            check=True, capture_output=True, text=True, timeout=60,
         ).stdout  # fmt: skip
 
     def start(self, index, code, *arguments):
@@ -107,7 +107,7 @@ class Wire:
         pidfd = os.pidfd_open(process.pid)
         self.experiment.progress(MS, 60_000, pidfd)
         os.close(pidfd)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
         output = process.stdout.read()
         process.stdout.close()
         return output

@@ -10,7 +10,6 @@
  * event of the receiving host.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,48 +23,9 @@
 #include "watch.h"
 #include "wire.h"
 
-/* What frames may take of a worker's memory. */
-#define MEMORY_MAX (1ull << 30)
-
 static struct link **links;
 static uint32_t link_count;
 static uint64_t seed;
-static _Atomic size_t memory;
-
-/* ---- frames ------------------------------------------------------------ */
-
-struct frame *frame_new(struct port *from, const void *data, size_t size)
-{
-	struct frame *frame = xrealloc(NULL, sizeof(*frame) + size);
-
-	memset(frame, 0, sizeof(*frame));
-	frame->from = from;
-	frame->size = size;
-	memcpy(frame->data, data, size);
-	memory += size;
-	return frame;
-}
-
-void frame_free(struct frame *frame)
-{
-	memory -= frame->size;
-	free(frame);
-}
-
-/* A link without a rate holds whatever its delay has room for. */
-static bool memory_is_short(const struct port *port)
-{
-	static bool warned;
-
-	if (memory < MEMORY_MAX)
-		return false;
-	if (!warned)
-		engine_warn("frames on links take more than %llu MiB; what %s sends "
-			    "now is dropped; fix: give links a bw",
-			    MEMORY_MAX >> 20, port->host->name);
-	warned = true;
-	return true;
-}
 
 /* ---- a frame's way ----------------------------------------------------- */
 
@@ -145,7 +105,7 @@ void frame_send(struct frame *frame)
 	watch_frame(frame->from->link->id, frame->data, frame->size);
 	if (frame->from->capture)
 		capture_frame(frame->from, frame, frame->sent);
-	if (frame->from->link->removed || memory_is_short(frame->from)) {
+	if (frame->from->link->removed || frames_are_too_many(frame->from)) {
 		direction->stats.dropped_queue++;
 		frame_free(frame);
 		return;

@@ -3,6 +3,7 @@
  * What the parts of the virtual links share; nobody else includes it.
  *
  *   link.c     links and their ends: made, changed, removed; a frame's way
+ *   frame.c    frames' memory
  *   queue.c    the server with the link's rate, its queue, RED and ECN
  *   netem.c    loss, duplication, corruption, reordering, delay and jitter
  *   random.c   seeded generators and distributions
@@ -130,6 +131,8 @@ static inline struct port *receiver_of(const struct frame *frame)
 
 struct frame *frame_new(struct port *from, const void *data, size_t size);
 void frame_free(struct frame *frame);
+/* Whether there is no memory left for what is sent; said once. */
+bool frames_are_too_many(const struct port *port);
 /* A frame that has left its host at frame->sent goes through the model. */
 void frame_send(struct frame *frame);
 

@@ -13,6 +13,11 @@ struct host;
 struct port;
 struct tcp_space;
 
+/* Before other workers start. */
+void frames_init(void);
+/* Memory for a frame of this size, wherever it is kept. */
+void frames_take(size_t size);
+void frames_give(size_t size);
 void link_init(uint64_t seed);
 int link_add(const struct kronos_link_config *config, char *error, size_t size);
 /* What is on its way still arrives, if its receiver's end is there. */

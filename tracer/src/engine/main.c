@@ -342,6 +342,7 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 		return result;
 	rounds_init();
 	wire_init();
+	frames_init();
 	init_signals();
 	measure_tsc();
 	engine.realtime = real_clock(CLOCK_REALTIME) - real_clock(CLOCK_MONOTONIC);

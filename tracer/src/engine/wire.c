@@ -126,6 +126,7 @@ void wire_send(uint32_t worker, uint32_t link, uint32_t end, int64_t arrival,
 	rest = xrealloc(NULL, sizeof(*rest) + size);
 	rest->parcel = header;
 	memcpy(rest->parcel.data, data, size);
+	frames_take(size);
 	STAILQ_INSERT_TAIL(&late[worker], rest, entry);
 }
 
@@ -137,6 +138,7 @@ void wire_flush(void)
 		while ((rest = STAILQ_FIRST(&late[i])) &&
 		       ring_put(i, &rest->parcel, rest->parcel.data)) {
 			STAILQ_REMOVE_HEAD(&late[i], entry);
+			frames_give(rest->parcel.size);
 			free(rest);
 		}
 }
