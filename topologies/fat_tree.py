@@ -27,8 +27,8 @@ HOSTS_PER_LEAF = 2
 class FatTree(Topo):
     """A root, `fanout` switches below it, and as many leaves below each of those."""
 
-    def build(self, fanout: int = 5, bw: float = 1000, delay: str = "1ms") -> None:
-        """fanout: of the root and of the switches below it; bw: Mbit/s; delay: one way."""
+    def build(self, fanout: int = 5, bw: float = 1000, delay: str = "1ms", counter: str = "auto") -> None:
+        """fanout: of the root and of the switches below it; bw: Mbit/s; delay: one way; counter: hosts'."""
         above = [self.addSwitch("s1")]
         for _level in "middle", "leaves":
             below = []
@@ -39,7 +39,8 @@ class FatTree(Topo):
             above = below
         for leaf in above:
             for _ in range(HOSTS_PER_LEAF):
-                self.addLink(self.addHost(f"h{len(self.hosts()) + 1}"), leaf, bw=bw, delay=delay)
+                host = self.addHost(f"h{len(self.hosts()) + 1}", counter=counter)
+                self.addLink(host, leaf, bw=bw, delay=delay)
 
 
 topos = {"fat_tree": FatTree}
@@ -59,9 +60,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="requests of each client")
     parser.add_argument("--interval", type=float, default=0.05, help="virtual seconds between requests")
     parser.add_argument("--timestep", default="100us")
+    parser.add_argument("--counter", default="auto", help="free: what hosts compute takes no time")
     args = parser.parse_args()
 
-    net = KronosNet(topo=FatTree(fanout=args.fanout, bw=args.bw, delay=args.delay), timestep=args.timestep)
+    topo = FatTree(fanout=args.fanout, bw=args.bw, delay=args.delay, counter=args.counter)
+    net = KronosNet(topo=topo, timestep=args.timestep)
     net.start()
     try:
         half = len(net.hosts) // 2

@@ -21,13 +21,15 @@ from mininet.topo import Topo
 class Linear(Topo):
     """k switches in a row with n hosts each; all links are alike."""
 
-    def build(self, k: int = 3, n: int = 1, bw: float = 100, delay: str = "1ms") -> None:
-        """k: switches; n: hosts of each; bw: Mbit/s; delay: one way."""
+    def build(
+        self, k: int = 3, n: int = 1, bw: float = 100, delay: str = "1ms", counter: str = "auto"
+    ) -> None:
+        """k: switches; n: hosts of each; bw: Mbit/s; delay: one way; counter: of the hosts."""
         before = None
         for i in range(1, k + 1):
             switch = self.addSwitch(f"s{i}")
             for j in range(1, n + 1):
-                host = self.addHost(f"h{i}" if n == 1 else f"h{j}s{i}")
+                host = self.addHost(f"h{i}" if n == 1 else f"h{j}s{i}", counter=counter)
                 self.addLink(host, switch, bw=bw, delay=delay)
             if before:
                 self.addLink(before, switch, bw=bw, delay=delay)
@@ -47,9 +49,10 @@ def main() -> None:
     parser.add_argument("--bw", type=float, default=100, help="Mbit/s")
     parser.add_argument("--delay", default="1ms", help="one way, of each link")
     parser.add_argument("--count", type=int, default=10, help="pings from the first host to each other")
+    parser.add_argument("--counter", default="auto", help="free: what hosts compute takes no time")
     args = parser.parse_args()
 
-    net = KronosNet(topo=Linear(k=args.k, bw=args.bw, delay=args.delay))
+    net = KronosNet(topo=Linear(k=args.k, bw=args.bw, delay=args.delay, counter=args.counter))
     net.start()
     try:
         bits = 8 * (64 + 20 + 14)  # a ping's frame
