@@ -3,6 +3,8 @@
 Each run is a new network, on this machine as it is and with busy loops on every CPU. A first ping's model:
 four links of 5 ms, and the controller is asked for the request and for the reply, with 1.25 ms each way where
 there is a control delay. Plain Mininet beside it is in real time.
+
+    python -m benchmarks.controller [RUNS [PART...]]    (parts: first silence large; all of them, ten runs)
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from mininet_kronos import KronosNet, KronosRyu
 from mininet_kronos.demo import busy_loops, has_netem, plain_mininet
 
 RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+PARTS = sys.argv[2:] or ["first", "silence", "large"]
 FREE = {"counter": "free"}
 CONTROLLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "instant": ("20", {}),
@@ -125,14 +128,18 @@ def coming_up(networks: Iterable[tuple[str, Any]]) -> None:
 def main() -> None:
     """Print the figures."""
     netem = has_netem()
-    print(f"{f'ms, of {RUNS} runs':34}{'model':>24}{'load':>6}{'least':>10}{'most':>10}")
-    for title, (model, controller) in CONTROLLERS.items():
-        row(f"first ping, {title}", model, partial(first_ping_of, controller))
-    model = "20" if netem else "0: no netem here"
-    row("first ping, plain Mininet", model, lambda: first_ping(plain_mininet(Pair(host={}), netem)))
-    row("silence when a link fails", "equal", silence)
-    print("\n50 switches, 50 hosts")
-    coming_up([("virtual time", kronos(Row())), ("plain Mininet", plain_mininet(Row(), netem))])
+    if PARTS != ["large"]:
+        print(f"{f'ms, of {RUNS} runs':34}{'model':>24}{'load':>6}{'least':>10}{'most':>10}")
+    if "first" in PARTS:
+        for title, (model, controller) in CONTROLLERS.items():
+            row(f"first ping, {title}", model, partial(first_ping_of, controller))
+        model = "20" if netem else "0: no netem here"
+        row("first ping, plain Mininet", model, lambda: first_ping(plain_mininet(Pair(host={}), netem)))
+    if "silence" in PARTS:
+        row("silence when a link fails", "equal", silence)
+    if "large" in PARTS:
+        print("\n50 switches, 50 hosts")
+        coming_up([("virtual time", kronos(Row())), ("plain Mininet", plain_mininet(Row(), netem))])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Controllers in virtual time: what their messages take, several of them."""
 
+import os
 import re
 import sys
 
 import pytest
 
 from mininet_kronos import KronosController, KronosRyu
+from mininet_kronos.demo import busy_loops
 from mininet_kronos.errors import ParameterError
 from tests.conftest import Pair, ping
 
@@ -24,18 +26,17 @@ def controller_with(**preset):
 # The first ping of two hosts: the switch has no flow for the request, nor for the reply
 
 
-@pytest.mark.parametrize("load", ["idle", "busy"])
-def test_first_pings_take_the_models_time_in_ten_pairs(make_net, request, load):
-    """20 ms on links; two packet-ins and their answers, 1.25 ms each way."""
-    if load == "busy":
-        request.getfixturevalue("busy")
-    topo = Pair(hosts=20, delay="5ms", bw=None, host=FREE)
-    net = make_net(topo, controller=controller_with(control_delay="1.25ms"), autoStaticArp=True)
-    hosts = net.hosts
-    for source, target in zip(hosts[::2], hosts[1::2]):
-        result, text = ping(source, target, 3)
-        # The second request still has no flow: the controller has learnt where its target is from a reply.
-        assert result.replies == {1: 25.0, 2: 22.5, 3: 20.0}, text
+def test_first_pings_take_the_models_time_in_ten_runs(make_net):
+    """20 ms on links; two packet-ins and answers, 1.25 ms each way; every other run on a loaded machine."""
+    for run in range(10):
+        with busy_loops(2 * len(os.sched_getaffinity(0)) * (run % 2)):
+            topo = Pair(hosts=4, delay="5ms", bw=None, host=FREE)
+            net = make_net(topo, controller=controller_with(control_delay="1.25ms"), autoStaticArp=True)
+            hosts = net.hosts
+            for source, target in zip(hosts[::2], hosts[1::2]):
+                result, text = ping(source, target, 3)
+                # The second request still has no flow: its target is learnt from a reply.
+                assert result.replies == {1: 25.0, 2: 22.5, 3: 20.0}, text
 
 
 def test_a_dilated_controllers_computation_comes_on_top(make_net):
@@ -45,7 +46,7 @@ def test_a_dilated_controllers_computation_comes_on_top(make_net):
     hosts = net.hosts
     for source, target in zip(hosts[::2], hosts[1::2]):
         result, text = ping(source, target, 3)
-        assert 24.2 < result.replies[1] < 60, text
+        assert 24.2 < result.replies[1] < 1000, text
         assert result.replies[3] == 20.0, text
 
 
