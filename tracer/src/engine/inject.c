@@ -166,7 +166,7 @@ static int64_t remote_mmap(struct task *task, struct user_regs_struct *regs,
 /* Its threads and children inherit it, even across exec. */
 static void set_trap(struct task *task, struct user_regs_struct *regs)
 {
-	bool trap = tsc_wants_trap(task);
+	bool trap = task->prctls.tsc_refused || tsc_wants_trap(task);
 
 	if (trap == task->process->tsc_trapped)
 		return;

@@ -38,13 +38,12 @@ void prctls_inherit(struct task *child, const struct task *parent)
 static void set_tsc(struct task *task, struct user_regs_struct *regs)
 {
 	int mode = (int)regs->rsi;
+	bool known = mode == PR_TSC_ENABLE || mode == PR_TSC_SIGSEGV;
 
-	if (!task->process->tsc_trapped)
-		return;
-	if (mode == PR_TSC_ENABLE || mode == PR_TSC_SIGSEGV)
+	if (known)
 		task->prctls.tsc_refused = mode == PR_TSC_SIGSEGV;
-	call_skip(task, regs,
-		  mode == PR_TSC_ENABLE || mode == PR_TSC_SIGSEGV ? 0 : -EINVAL);
+	if (task->process->tsc_trapped)
+		call_skip(task, regs, known ? 0 : -EINVAL);
 }
 
 static void get_tsc(struct task *task, struct user_regs_struct *regs)

@@ -13,7 +13,7 @@ struct task;
 #define PRCTL_OF_ENGINE 0x6b726f6e
 
 struct prctls {
-	bool tsc_refused;       /* PR_TSC_SIGSEGV, where the engine has the trap */
+	bool tsc_refused;       /* PR_TSC_SIGSEGV, which outlasts exec */
 	uint64_t slack;	        /* of timers, in ns; 0: the one that it has by default */
 	uint64_t slack_default; /* 0: what the first process has */
 };
