@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-from mininet_kronos import explain_missing
+from mininet_kronos import __version__, explain_missing
 from mininet_kronos.commands import VERBS
 from mininet_kronos.errors import KronosError
 
@@ -16,6 +16,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kronos", description="Mininet in virtual time.", epilog="Networks need root: use sudo."
     )
+    parser.add_argument("--version", action="version", version=f"kronos {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name in VERBS:
         verb = importlib.import_module(f"mininet_kronos.commands.{name.replace('-', '_')}")

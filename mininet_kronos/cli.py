@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mininet.log import error, output
 from mininet.util import quietRun
 
 from mininet_kronos.breakpoints import Breakpoints
+from mininet_kronos.cli_completion import CompletingCLI
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.records import HostStatus, TaskStatus
 from mininet_kronos.units import format_duration, parse_count, parse_duration
@@ -23,7 +23,7 @@ from mininet_kronos.units import format_duration, parse_count, parse_duration
 TYPED_MAX = 4096
 
 
-class KronosCLI(CLI):
+class KronosCLI(CompletingCLI):
     """CLI whose commands run rounds until they end, with verbs for virtual time."""
 
     helpStr = CLI.helpStr.partition("However, starting up an xterm")[0] + (  # noqa: N815
@@ -51,15 +51,6 @@ class KronosCLI(CLI):
             self.breakpoints.clear()
             for event in self._terminals.values():
                 os.close(event)
-
-    @classmethod
-    def initReadline(cls) -> None:
-        """Prepare history, and complete whole words such as s1-eth1."""
-        super().initReadline()
-        with suppress(ImportError):
-            import readline
-
-            readline.set_completer_delims(" \t\n")
 
     def onecmd(self, line: str) -> Any:
         """Run one line; an error is one line as well."""
@@ -200,8 +191,8 @@ class KronosCLI(CLI):
             self.captures[end] = end.capture(words[1] if len(words) > 1 else None)
             output(f"{end}: to {self.captures[end]}\n")
         else:
-            for end, path in self.captures.items():
-                output(f"{end}: to {path}\n")
+            listed = "".join(f"{end}: to {path}\n" for end, path in self.captures.items())
+            output(listed or "no captures\n")
 
     def _end(self, name: str) -> Any:
         """Return the end of a link that a name means."""
@@ -227,8 +218,8 @@ class KronosCLI(CLI):
         elif line:
             output(f"will stop at {self.breakpoints.add(line).what}\n")
         else:
-            for each in self.breakpoints:
-                output(f"{each.what}\n")
+            listed = "".join(f"{each.what}\n" for each in self.breakpoints)
+            output(listed or "no breakpoints\n")
 
     def do_continue(self, line: str) -> None:
         """Go on with the commands of nodes that a breakpoint has interrupted.
@@ -255,15 +246,20 @@ class KronosCLI(CLI):
                 os.close(ended)
 
     def do_source(self, line: str) -> None:
-        """Run the commands of a file.
+        """Run the commands of a file, which may source others.
 
         Usage: source <file>
         """
-        words = line.split()
-        if len(words) == 1 and not os.access(words[0], os.R_OK):
-            error(f"error reading file {words[0]}\n")  # Mininet's own would end here
+        if not line:
+            error("usage: source <file>\n")
             return
-        super().do_source(line)
+        try:
+            commands = Path(line).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as problem:
+            error(f"error reading file {line}: {problem.strerror}\n")
+            return
+        for command in commands:
+            self.onecmd(command)
 
     # Not in virtual time
 
@@ -289,14 +285,6 @@ class KronosCLI(CLI):
         error("an X11 client would stand still between rounds; type '<node> <command>' here instead\n")
 
     # Commands of nodes
-
-    def default(self, line: str) -> None:
-        """Run a command on a node."""
-        name = line.split()[0]
-        if name in self.mn and self.mn[name].waiting:
-            error(f"{name}: its command has not ended; 'continue {name}' goes on with it\n")
-            return
-        super().default(line)
 
     def waitForNode(self, node: Any) -> None:
         """Run rounds until a node's command has ended; print what it writes, pass on what is typed."""
@@ -353,33 +341,6 @@ class KronosCLI(CLI):
         if not typed:
             sys.exit("*** The terminal is gone\n")
         return typed.decode(errors="replace")
-
-    # Completion
-
-    def completenames(self, text: str, *_ignored: Any) -> list[str]:
-        """Complete the first word: verbs and nodes."""
-        return [*super().completenames(text), *self._nodes(text)]
-
-    def completedefault(self, text: str, *_ignored: Any) -> list[str]:
-        """Complete other words: nodes."""
-        return self._nodes(text)
-
-    def complete_break(self, text: str, *_ignored: Any) -> list[str]:
-        """Complete nodes and links."""
-        return [*self._nodes(text), *self._interfaces(text)]
-
-    def complete_links(self, text: str, *_ignored: Any) -> list[str]:
-        """Complete links."""
-        return self._interfaces(text)
-
-    complete_capture = complete_links
-
-    def _nodes(self, text: str) -> list[str]:
-        return [name for name in self.mn if name.startswith(text)]
-
-    def _interfaces(self, text: str) -> list[str]:
-        names = [intf.name for link in self.mn.links for intf in (link.intf1, link.intf2)]
-        return [name for name in names if name.startswith(text)]
 
 
 def _describe(host: HostStatus) -> str:

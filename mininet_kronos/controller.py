@@ -238,6 +238,11 @@ class KronosRemoteController(KronosNodeMixin, RemoteController):
             warn(f"*** {self.name}: nothing listens at {ip}:{port}; start the controller there\n")
         return listening
 
+    def lastWords(self) -> str:
+        """Return what is known of it."""
+        there = is_listening(self.ip, self.port)
+        return f"{'something' if there else 'nothing'} listens at {self.ip}:{self.port}"
+
     def stop(self, *_args: Any, **_params: Any) -> None:
         """End our shell; the controller is not ours."""
         self.terminate()

@@ -42,7 +42,12 @@ switches = {
     "kronoslxbr": _KronosLinuxBridge,
     "lxbr": _KronosLinuxBridge,
 }
-controllers = {"kronosryu": _KronosRyu, "ryu": _KronosRyu, "remote": _KronosRemoteController}
+controllers = {
+    "kronosryu": _KronosRyu,
+    "default": _KronosRyu,
+    "ryu": _KronosRyu,
+    "remote": _KronosRemoteController,
+}
 LINKS = {"kronos": _KronosLink, "default": _KronosLink, "tc": _KronosLink, "tcu": _KronosLink}
 tests = {"rtt": _test_round_trips}
 

@@ -105,8 +105,14 @@ class KronosIntf(ObservedIntfMixin, Intf):
         path: None: NAME.pcap among the net's captures. A capture that goes on already ends.
         """
         path = self.node.kronos.captures / f"{self.name}.pcap" if path is None else Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("wb")
+        except OSError as problem:
+            raise ParameterError(
+                f"{self}: cannot write a capture to {path}: {problem.strerror}; name another file"
+            ) from None
+        with file:
             self._captureTo(file.fileno())
         return path
 

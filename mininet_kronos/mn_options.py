@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Callable
 
 from mininet.link import Link, TCIntf
 from mininet.node import Controller, Node, Switch
-from mininet.util import splitArgs
+from mininet.util import netParse, splitArgs
 
 from mininet_kronos.controller import KronosController, check_app
 from mininet_kronos.errors import ParameterError
@@ -28,6 +29,13 @@ ALTERNATIVES = (  # for classes of Mininet's that stay in real time
 )
 NOT_PARAMETERS = {"self", "name", "args", "params", "kwargs", "_params", "_kwargs", "kronos", "process"}
 OTHER_NODE_PARAMETERS = ("privateDirs", "dpid")
+REFUSED = (  # of mn's options: its name for us, in its own spelling, and what to do instead
+    ("cluster", "--cluster", "hosts of several CPUs: KRONOS_CPUS=4"),
+    ("nat", "--nat", "the network has no way out"),
+    ("xterms", "-x", "a terminal would stand still between rounds: type '<node> <command>' instead"),
+    ("innamespace", "--innamespace", "switches share one Open vSwitch in the root namespace"),
+    ("pin", "--pin", "hosts share the engine's CPU: use --host kronos,cpu_speed=X"),
+)
 TESTS = {"pingall", "pingpair", "iperfudp"}  # of Mininet, in mn's own spelling
 
 
@@ -113,10 +121,16 @@ def _check_values(cls: type, args: list[str], params: dict[str, Any], option: st
 
 def check_options(options: Any) -> None:
     """Raise ParameterError for options of mn's that have no place in virtual time, and for unknown tests."""
-    if options.cluster:
-        raise ParameterError("--cluster is outside virtual time; hosts of several CPUs: KRONOS_CPUS=4")
-    if getattr(options, "nat", False):
-        raise ParameterError("--nat is outside virtual time; the network has no way out")
+    for name, option, instead in REFUSED:
+        if getattr(options, name, False):
+            raise ParameterError(f"{option} is outside virtual time; {instead}")
+    try:
+        netParse(options.ipbase)
+    except (ValueError, TypeError):
+        raise ParameterError(f"--ipbase {options.ipbase} is no network; use for example 10.0.0.0/8") from None
+    for option, script in ("--pre", options.pre), ("--post", options.post):
+        if script and not os.access(script, os.R_OK):
+            raise ParameterError(f"{option} {script} cannot be read; name a file of commands")
     known = {*getattr(sys.modules["__main__"], "TESTS", ()), *TESTS}
     for option in options.test:
         for test in option.split("+"):

@@ -20,7 +20,7 @@ from mininet.util import macColonHex
 
 from mininet_kronos import settings
 from mininet_kronos.clean import make_directory
-from mininet_kronos.controller import KronosController, KronosRyu
+from mininet_kronos.controller import KronosRyu
 from mininet_kronos.errors import (
     ControllerError,
     KronosError,
@@ -274,7 +274,7 @@ class KronosNet(WaitingNet):
         for follower in self._followers:
             try:
                 follower.stopped(status)
-            except KronosError as problem:
+            except (KronosError, OSError) as problem:
                 warn(f"*** What the run has left is not complete: {problem}\n")
 
     @contextmanager
@@ -421,11 +421,10 @@ class KronosNet(WaitingNet):
 
     def _require_connections(self) -> None:
         """Wait, in real time, until every switch has its controllers."""
-        if self.waitConn or not self.switches:
+        if self.waitConn or not self.switches or not self.controllers:
             return
         if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
-            said = [c.lastWords() for c in self.controllers if isinstance(c, KronosController)]
-            said = said or ["there is none"]
+            said = [controller.lastWords() for controller in self.controllers]
             raise ControllerError(
                 f"switches are not connected after {CONNECT_TIMEOUT} s; "
                 f"the controller's last words: {' '.join(said)}"

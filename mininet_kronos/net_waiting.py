@@ -64,12 +64,14 @@ class WaitingNet(Mininet):
         command = f"iperf -p {port} {'-u ' if udp else ''}{f'-f {fmt} ' if fmt else ''}"
         rate = f" -b {udpBw}" if udp else ""
         listener = server.popen(f"{command}-s", text=True)
-        listener.stdout.readline()  # it listens
-        sent = client.cmd(f"{command}-t {seconds} -c {server.IP()}{rate}")
-        received = ""
-        while "/sec" in sent and "/sec" not in received:
-            received = listener.stdout.readline() or "/sec"
-        listener.kill()
+        try:
+            listener.stdout.readline()  # it listens
+            sent = client.cmd(f"{command}-t {seconds} -c {server.IP()}{rate}")
+            received = ""
+            while "/sec" in sent and "/sec" not in received:
+                received = listener.stdout.readline() or "/sec"
+        finally:
+            listener.kill()
         listener.wait()
         result = [self._parseIperf(received), self._parseIperf(sent)]
         result = [udpBw, *result] if udp else result

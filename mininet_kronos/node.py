@@ -87,6 +87,15 @@ class KronosNodeMixin:
             return []
         return self.kronos.experiment.command_prefix(self.kronos_process)
 
+    def sendCmd(self, *args: Any, **params: Any) -> None:
+        """Send a command, as in Mininet; refused while another has not ended, such as at a breakpoint."""
+        if self.waiting:  # type: ignore[attr-defined]
+            raise KronosError(
+                f"{self}: its command has not ended; 'continue {self}' goes on with it, "
+                "or waitOutput() in a script"
+            )
+        super().sendCmd(*args, **params)  # type: ignore[misc]
+
     def write(self, data: str) -> None:
         """Write to the shell. It arrives before any time passes."""
         super().write(data)  # type: ignore[misc]

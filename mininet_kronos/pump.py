@@ -260,7 +260,7 @@ class Pump:
     def _require_frozen(self) -> None:
         if not self.frozen:
             raise KronosError(
-                "virtual time is not frozen; call net.start() first, or net.freeze() after a thaw"
+                "virtual time is not frozen; call net.start() first, or net.freeze() ('freeze') after a thaw"
             )
 
 

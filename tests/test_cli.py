@@ -132,6 +132,11 @@ def test_break_at_what_a_node_writes(cli):
         "h1 ping -c5 h2",
         "time",
         "h1 ls",
+        "pingall",
+        "iperf h1 h2",
+        "h2 ping -c1 h1",
+        "link s1 h1 down",
+        "link s1 h1 up",
         "continue",
         "break",
         "continue",
@@ -145,7 +150,7 @@ def test_break_at_what_a_node_writes(cli):
     )
     (stopped,) = clock_readings(said)
     assert 2004 < stopped.expected < 2030
-    assert "h1: its command has not ended" in said
+    assert said.count("*** h1: its command has not ended") == 5
     assert "5 packets transmitted, 5 received" in said
     assert said.count("icmp_seq=5") == 1
     assert "there is no command to go on with" in said
@@ -185,6 +190,13 @@ def test_status_tells_what_each_waits_for(cli):
     assert "*** there is no node 'h9'" in said
 
 
+def test_an_iperf_that_is_stopped_leaves_no_server(cli):
+    said = cli("break +1s", "iperf", "status h2", "continue", "iperf", options=["--link", "kronos,bw=10"])
+    assert "*** stopped at 1" in said
+    assert "iperf [" not in said
+    assert said.count("*** Results: ['9.") == 1
+
+
 def test_links_tell_what_they_have_carried(cli):
     said = cli("h1 ping -c1 h2", "links s1-h1", "links s1-eth2", "links h1-h2")
     assert re.search(r"^h1-eth0<->s1-eth1 \(OK OK\)$", said, re.MULTILINE)
@@ -220,7 +232,11 @@ def test_captures(cli, tmp_path):
     said = cli(
         f"capture h2-s1 {tmp_path}/h2.pcap", "h1 ping -c2 -i 1 h2", "capture", "capture stop", "capture",
         "h1 ping -c1 h2", f"sh tcpdump -tt -n -r {tmp_path}/h2.pcap icmp", "capture h9",
+        f"capture h2-s1 {tmp_path}", "capture h2-s1 /proc/no/file",
     )  # fmt: skip
+    assert "no captures\n" in said
+    assert f"*** h2-eth0: cannot write a capture to {tmp_path}: Is a directory; name another file" in said
+    assert "*** h2-eth0: cannot write a capture to /proc/no/file: " in said
     assert said.count(f"h2-eth0: to {tmp_path}/h2.pcap\n") == 2
     stamps = [float(stamp) for stamp in re.findall(r"(\d+\.\d+) IP 10.0.0.1 > 10.0.0.2", said)]
     assert len(stamps) == 2
@@ -238,11 +254,15 @@ def test_every_verb_has_help(cli):
 
 def test_comments_sources_and_statements(cli, tmp_path):
     script = tmp_path / "commands"
-    script.write_text("h1 echo from a file  # not this\nrun 1s\n")
+    script.write_text("h1 echo from a file  # not this\nsource file of another\nrun 1s\n")
+    another = tmp_path / "file of another"
+    another.write_text("h1 echo from 'another'\n")
+    script.write_text(script.read_text().replace("file of another", str(another)))
     said = cli(
         f"source {script}", "source no-such-file", "px print(net.now)", "py h1.IP()", "noecho h1 echo quiet"
     )
     assert "from a file" in said
+    assert "from another" in said
     assert "not this" not in said
     assert "error reading file no-such-file" in said
     assert "10.0.0.1" in said
@@ -278,6 +298,18 @@ def test_a_session_on_a_terminal(terminal):
     terminal.type("typed fast\n")  # and whole
     terminal.expect("got typed fast")
     terminal.expect("mininet> ")
+    for typed, choice in (
+        ("link s1 h2 do", "link s1 h2 down"),
+        ("switch s1 sto", "switch s1 stop"),
+        ("capture st", "capture stop"),
+        ("break cl", "break clear"),
+        ("source pyproject.t", "source pyproject.toml"),
+        ("time link s1 h2 do", "time link s1 h2 down"),
+        ("time nod", "time nodes"),
+    ):
+        terminal.type(f"{typed}\t")
+        terminal.expect(choice)
+        terminal.type("\x15")  # Ctrl-U takes it back
     terminal.type("statu\t h\t\t")
     terminal.expect("h1  h2")
     terminal.type("1\n")

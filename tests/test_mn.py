@@ -49,6 +49,23 @@ def test_a_bridge_without_a_controller(run_script, switch):
     assert "(2/2 received)" in done.err + done.out
 
 
+def test_switches_without_a_controller_take_flows_by_hand(run_script):
+    """As with Mininet: nobody is waited for."""
+    typed = "pingall\nsh ovs-ofctl add-flow s1 actions=normal\npingall\n"
+    done = run_script(*KRONOS, "mn", "--controller", "none", stdin=typed)
+    assert done.status == 0, done
+    assert "(0/2 received)" in done.err + done.out
+    assert "(2/2 received)" in done.err + done.out
+
+
+@pytest.mark.parametrize("option", ["--host", "--link", "--switch", "--controller"])
+def test_defaults_by_name(run_script, option):
+    name = "proc" if option == "--host" else "default"
+    done = run_script(*KRONOS, "mn", option, name, "--test", "pingall")
+    assert done.status == 0, done
+    assert "(2/2 received)" in done.err + done.out
+
+
 def test_the_controllers_messages_take_time(run_script):
     controller = "kronosryu,control_delay=2ms,pace=dilated"
     done = run_script(*KRONOS, "mn", "--controller", controller, "--test", "pingall")

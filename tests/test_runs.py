@@ -203,6 +203,39 @@ def test_a_script_that_fails_is_said_to_have_failed(kronos, tmp_path):
     assert summary["status"] == "ZeroDivisionError: division by zero"
 
 
+def test_a_directory_that_has_gone_stops_no_network(kronos, tmp_path):
+    script = tmp_path / "removing.py"
+    remove = f"import shutil; shutil.rmtree({str(tmp_path / 'run')!r})"
+    script.write_text(SCRIPT.replace("net.stop()", remove))
+    done = kronos("run", "--out", tmp_path / "run", script)
+    assert done.status == 1, done
+    assert "What the run has left is not complete: " in done.err
+    assert done.err.splitlines()[-1].startswith(f"kronos: {tmp_path}/run/config.json cannot be read")
+    assert "Traceback" not in done.err
+
+
+def test_damaged_directories_get_one_line(run, tmp_path, capsys):
+    directory, _done = run
+    for name, content, said in (
+        ("config.json", "[]", "config.json cannot be read; name"),
+        ("config.json", '{"schema": 0}', "config.json has schema 0, not 1; use the version"),
+        ("config.json", '{"schema": 1}', "config.json is damaged: it has no command, started, parameters, "),
+        ("summary.json", None, "summary.json is missing: the run goes on, or was killed"),
+        ("links.csv", None, "links.csv cannot be read: No such file or directory"),
+    ):
+        damaged = tmp_path / "damaged"
+        shutil.rmtree(damaged, ignore_errors=True)
+        shutil.copytree(directory.path, damaged)
+        (damaged / name).unlink()
+        if content:
+            (damaged / name).write_text(content)
+        for words in ["report", damaged], ["compare", directory.path, damaged]:
+            assert main([*map(str, words)]) == 1
+            err = capsys.readouterr().err
+            assert said in err
+            assert err.count("\n") == 1
+
+
 def test_bad_input_gets_one_line(tmp_path, capsys):
     plain = tmp_path / "plain.py"
     plain.write_text("print('no network')")
@@ -211,6 +244,7 @@ def test_bad_input_gets_one_line(tmp_path, capsys):
     (taken / "file").touch()
     for words, said in (
         (["run", "nowhere.py"], "script nowhere.py does not exist"),
+        (["run", str(taken)], f"script {taken} is no file that can be read"),
         (["run", "--seed", "x", str(plain)], "--seed x is not a whole number"),
         (["run", "--cpu-speed", "fast", str(plain)], "--cpu-speed fast is not a number"),
         (["run", "--out", str(tmp_path / "new"), str(plain)], "has made no KronosNet"),

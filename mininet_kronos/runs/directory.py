@@ -25,6 +25,11 @@ from mininet_kronos.errors import ParameterError
 from mininet_kronos.records import HostStats, LinkStats, Stats
 
 SCHEMA = 1
+CONFIG, SUMMARY = "config.json", "summary.json"
+KEYS = {  # that a reader relies on
+    CONFIG: ("command", "started", "parameters", "mechanisms", "versions", "machine", "nodes", "links"),
+    SUMMARY: ("status", "virtual_ns", "real_s", "stats", "hosts", "links", "warnings"),
+}
 BEFORE = "-"  # in place of a virtual time: before the freeze
 ROUNDS = ("virtual_ns", "real_s", *(field.name for field in fields(Stats)))
 HOSTS = ("virtual_ns", "host", *(field.name for field in fields(HostStats)))
@@ -72,28 +77,36 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         """Raise ParameterError if this is no run's directory, or one of another schema."""
         self.path = path
-        self.config = self._json("config.json")
-        self.summary = self._json("summary.json")
+        self.config = self._json(CONFIG)
+        self.summary = self._json(SUMMARY)
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.path / name
+        if name == SUMMARY and not path.exists():
+            raise ParameterError(f"{path} is missing: the run goes on, or was killed; run it again")
         try:
-            content: dict[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            schema = content["schema"]
+        except (OSError, ValueError, LookupError, TypeError):
             raise ParameterError(
                 f"{path} cannot be read; name a directory that kronos run or KronosNet(out=...) has left"
             ) from None
-        if content.get("schema") != SCHEMA:
+        if schema != SCHEMA:
             raise ParameterError(
-                f"{path} has schema {content.get('schema')}, not {SCHEMA}; "
-                "use the version of kronos that wrote it"
+                f"{path} has schema {schema}, not {SCHEMA}; use the version of kronos that wrote it"
             )
+        if missing := [key for key in KEYS[name] if key not in content]:
+            raise ParameterError(f"{path} is damaged: it has no {', '.join(missing)}; run it again")
         return content
 
     def rows(self, name: str) -> list[dict[str, str]]:
         """Return the rows of a CSV file, such as 'links'."""
-        with (self.path / f"{name}.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        path = self.path / f"{name}.csv"
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                return list(csv.DictReader(file))
+        except OSError as problem:
+            raise ParameterError(f"{path} cannot be read: {problem.strerror}; run it again") from None
 
     def logs(self) -> dict[str, Path]:
         """Return the logs by node."""
@@ -105,7 +118,7 @@ class RunDirectory:
 
     def log_lines(self, node: str) -> Iterator[LogLine]:
         """Yield what a node wrote."""
-        with self.logs()[node].open(errors="replace") as file:
+        with self.logs()[node].open(encoding="utf-8", errors="replace") as file:
             for line in file:
                 yield LogLine.parse(line.rstrip("\n"))
 

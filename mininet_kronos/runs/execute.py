@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import subprocess
 import sys
@@ -27,8 +28,10 @@ def new_directory(script: Path) -> Path:
 
 def check_script(script: Path) -> None:
     """Raise ParameterError if there is no such script."""
-    if not script.is_file():
+    if not script.exists():
         raise ParameterError(f"script {script} does not exist; name a Python file that makes a KronosNet")
+    if not (script.is_file() and os.access(script, os.R_OK)):
+        raise ParameterError(f"script {script} is no file that can be read; name one")
 
 
 def run_script(script: Path, arguments: Sequence[str], wanted: settings.Settings) -> int:

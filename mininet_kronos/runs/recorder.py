@@ -19,7 +19,17 @@ from mininet.log import lg
 from mininet_kronos.errors import ParameterError
 from mininet_kronos.records import LinkStats
 from mininet_kronos.runs import facts
-from mininet_kronos.runs.directory import BEFORE, HOSTS, LINKS, ROUNDS, SCHEMA, LogLine, make_directory
+from mininet_kronos.runs.directory import (
+    BEFORE,
+    CONFIG,
+    HOSTS,
+    LINKS,
+    ROUNDS,
+    SCHEMA,
+    SUMMARY,
+    LogLine,
+    make_directory,
+)
 
 if TYPE_CHECKING:
     from mininet_kronos.net import KronosNet
@@ -121,7 +131,8 @@ class Recorder:
         lg.addHandler(self._warnings)
 
     def _table(self, name: str, columns: tuple[str, ...]) -> Any:
-        file = self._files.enter_context((self.directory / f"{name}.csv").open("w", newline=""))
+        path = self.directory / f"{name}.csv"
+        file = self._files.enter_context(path.open("w", newline="", encoding="utf-8"))
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         return writer
@@ -131,7 +142,7 @@ class Recorder:
     def started(self) -> None:
         """Say what the network is, which has just been frozen, and begin to sample."""
         self._started = True
-        self._write("config.json", self._config())
+        self._write(CONFIG, self._config())
         self._follow(BEFORE)
         self.net.pump.at(0, self._sample)
         self.net.pump.tick_listeners.append(self._follow)
@@ -151,7 +162,8 @@ class Recorder:
     def _log(self, node: str) -> NodeLog:
         if node not in self._logs:
             path = self.directory / "logs" / f"{node}.log"
-            self._logs[node] = NodeLog(self._files.enter_context(path.open("w", errors="replace")))
+            file = path.open("w", encoding="utf-8", errors="replace")
+            self._logs[node] = NodeLog(self._files.enter_context(file))
         return self._logs[node]
 
     def _follow(self, virtual: str = "") -> None:
@@ -202,10 +214,12 @@ class Recorder:
             times = self._times()
             for log in self._logs.values():
                 log.close(*times)
-            self._write("summary.json", self._summary(status))
+            self._write(SUMMARY, self._summary(status))
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        (self.directory / name).write_text(json.dumps({"schema": SCHEMA, **content}, indent=1) + "\n")
+        (self.directory / name).write_text(
+            json.dumps({"schema": SCHEMA, **content}, indent=1) + "\n", encoding="utf-8"
+        )
 
     def _config(self) -> dict[str, Any]:
         net = self.net

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mininet_kronos.errors import MissingProgramError
+from mininet_kronos.errors import MissingProgramError, ParameterError
 from mininet_kronos.runs.directory import RunDirectory
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -40,7 +40,7 @@ def write_report(run: RunDirectory) -> Path:
     ]
     if run.round_trips():
         drawn.insert(4, ("Round trips", "Cumulative, of what ping printed on each node", plots.round_trips))
-    template = Environment(autoescape=select_autoescape()).from_string(TEMPLATE.read_text())
+    template = Environment(autoescape=select_autoescape()).from_string(TEMPLATE.read_text(encoding="utf-8"))
     page = template.render(
         title=f"Run {run.path.resolve().name}",
         subtitle=f"{' '.join(run.config['command'])}, {run.config['started']}, {run.summary['status']}",
@@ -51,7 +51,10 @@ def write_report(run: RunDirectory) -> Path:
         facts=_facts(run),
     )
     path = run.path / REPORT
-    path.write_text(page)
+    try:
+        path.write_text(page, encoding="utf-8", errors="replace")
+    except OSError as problem:
+        raise ParameterError(f"cannot write {path}: {problem.strerror}") from None
     return path
 
 
