@@ -7,7 +7,7 @@ import select
 from collections.abc import Iterator
 from typing import Any
 
-from mininet.log import output
+from mininet.log import info, output
 from mininet.net import Mininet
 
 from mininet_kronos.pump import Poller, Pump
@@ -61,6 +61,8 @@ class WaitingNet(Mininet):
         client, server = hosts or (self.hosts[0], self.hosts[-1])
         output("*** Iperf: testing", l4Type, "bandwidth between", client, "and", server, "\n")
         udp = l4Type == "UDP"
+        if not udp:
+            _warn_of_no_rate(client, server)
         command = f"iperf -p {port} {'-u ' if udp else ''}{f'-f {fmt} ' if fmt else ''}"
         rate = f" -b {udpBw}" if udp else ""
         listener = server.popen(f"{command}-s", text=True)
@@ -77,3 +79,13 @@ class WaitingNet(Mininet):
         result = [udpBw, *result] if udp else result
         output(f"*** Results: {result}\n")
         return result
+
+
+def _warn_of_no_rate(*nodes: Any) -> None:
+    """Say that TCP over links without a bw is as much work as it can make."""
+    ends = [node.defaultIntf() for node in nodes]
+    if ends and all(hasattr(end, "model") and end.model.get("bw") is None for end in ends):
+        info(
+            f"*** {ends[0]} has no bw: TCP sends as much as this machine can carry, which takes long; "
+            "give links one, such as --link kronos,bw=100\n"
+        )

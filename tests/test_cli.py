@@ -197,6 +197,11 @@ def test_an_iperf_that_is_stopped_leaves_no_server(cli):
     assert said.count("*** Results: ['9.") == 1
 
 
+def test_iperf_over_links_without_a_rate_is_said_to_take_long(cli):
+    said = cli("break +1ms", "iperf")
+    assert "*** h1-eth0 has no bw: TCP sends as much as this machine can carry" in said
+
+
 def test_links_tell_what_they_have_carried(cli):
     said = cli("h1 ping -c1 h2", "links s1-h1", "links s1-eth2", "links h1-h2")
     assert re.search(r"^h1-eth0<->s1-eth1 \(OK OK\)$", said, re.MULTILINE)

@@ -79,6 +79,13 @@ def test_without_mininet_one_line_says_what_to_install(installed):
     assert "apt-get install mininet" in found.stderr.splitlines()[-1]
 
 
+def test_mn_without_mininet_is_one_line_as_well(installed):
+    found = run(installed, "kronos", "mn", "--test", "none")
+    assert found.returncode == 1
+    assert found.stderr.startswith("kronos: Mininet is not installed for ")
+    assert found.stderr.count("\n") == 1
+
+
 def test_the_c_parts_are_installed(installed):
     usage = run(installed, "tracer", "--help")
     assert usage.returncode == 0 and "-c" in usage.stdout + usage.stderr

@@ -6,6 +6,7 @@ It takes all of mn's arguments: kronos mn ARGS is mn --custom FILE ARGS. 'kronos
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Become mn, with our classes."""
+    importlib.import_module("mininet")  # mn itself would end with a traceback
     program = shutil.which("mn")
     if not program:
         raise MissingProgramError("mn is not installed; run: apt-get install mininet")
