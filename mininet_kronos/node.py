@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COUNTERS = ("auto", "instructions", "cputime", "free")
 PACES = ("dilated", "instant", "realtime")
 MAX_NAME = 63  # of a logical process
-NEIGHBOUR_TIME = 86_400_000  # ms, of real time, for which an address that was found stays good
+NEIGHBOUR_TIME = 86_400  # s of real time for which an address that was found stays good
 
 
 class KronosNodeMixin:
@@ -209,14 +209,22 @@ class KronosHost(KronosNodeMixin, Host):
         super().__init__(name, *args, kronos=kronos, process=name, **params)
 
     def startShell(self, mnopts: str | None = None) -> None:
-        """Start the shell, and keep the namespace's kernel from sending frames at its own, real, time."""
+        """Start the shell; IPv6 sends frames at its own, real, time."""
         super().startShell(mnopts)
-        if not self.inNamespace:
-            return
-        self.cmd(
-            f"{{ echo {int(not self.ipv6)} >/proc/sys/net/ipv6/conf/default/disable_ipv6; "
-            f"echo {NEIGHBOUR_TIME} >/proc/sys/net/ipv4/neigh/default/base_reachable_time_ms; }} 2>/dev/null"
-        )
+        if self.inNamespace:
+            path = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
+            self.cmd(f"{{ echo {int(not self.ipv6)} >{path}; }} 2>/dev/null")
+
+    def addIntf(self, intf: Any, *args: Any, **params: Any) -> None:
+        """Add an interface, as Node.addIntf(); addresses found there are not asked for again in real time."""
+        super().addIntf(intf, *args, **params)
+        if self.inNamespace and self.kronos.experiment.engine == "user":
+            self.observe(
+                "sh", "-c",
+                f"for kept in /proc/sys/net/ipv[46]/neigh/{intf.name}; do "
+                f"echo {1000 * NEIGHBOUR_TIME} >$kept/base_reachable_time_ms; "
+                f"echo {NEIGHBOUR_TIME} >$kept/delay_first_probe_time; done",
+            )  # fmt: skip
 
     def endProcesses(self) -> None:
         """End every task of the host, detached ones as well."""

@@ -144,6 +144,16 @@ def test_links_are_deleted_and_added_in_a_frozen_net(direct):
     assert round_trip(h1, h2) == pytest.approx(14, abs=0.03)
 
 
+def test_addresses_are_not_asked_for_again(direct):
+    """That would be in real time, and take its place among frames and random numbers."""
+    _, h1, h2 = direct(host={"ipv6": True})
+    for host in h1, h2:
+        for family in "ipv4", "ipv6":
+            path = f"/proc/sys/net/{family}/neigh/{host.intf()}"
+            day = host.cmd(f"cat {path}/delay_first_probe_time {path}/base_reachable_time_ms").split()
+            assert day == ["86400", "86400000"], (path, day)
+
+
 # What travels
 
 
