@@ -61,6 +61,31 @@ static void *masked_thread(void *arg)
 	return NULL;
 }
 
+/* What is blocked stays so across exec. */
+static void check_mask_across_exec(void)
+{
+	sigset_t trap;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		sigemptyset(&trap);
+		sigaddset(&trap, SIGTRAP);
+		sigprocmask(SIG_BLOCK, &trap, NULL);
+		execl("/proc/self/exe", "signals", "masked", NULL);
+		_exit(2);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static int is_masked(void)
+{
+	sigset_t blocked;
+
+	sigprocmask(SIG_BLOCK, NULL, &blocked);
+	return sigismember(&blocked, SIGTRAP);
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec wait = at(100 * MSEC), left;
@@ -71,7 +96,10 @@ int main(int argc, char **argv)
 	char byte;
 	pid_t pid;
 
+	if (argc == 2 && !strcmp(argv[1], "masked"))
+		return !is_masked();
 	check_arguments(argc, argv);
+	check_mask_across_exec();
 	handle(SIGALRM, 0);
 	start = now();
 	alarm_in(30 * MSEC);

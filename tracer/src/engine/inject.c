@@ -123,9 +123,20 @@ static uint64_t vdso_base(pid_t tid)
 	return 0;
 }
 
+/* Takes the task's next stop; not its end, which is left for task_drain() to see. */
+static bool await_stop(const struct task *task, int *status)
+{
+	siginfo_t info;
+
+	return !waitid(P_PID, (id_t)task->tid, &info,
+		       WSTOPPED | WEXITED | WNOWAIT | __WALL | __WNOTHREAD) &&
+	       info.si_code == CLD_TRAPPED && info.si_status >> 8 != PTRACE_EVENT_EXIT &&
+	       waitpid(task->tid, status, __WALL | __WNOTHREAD) == task->tid;
+}
+
 /*
  * Makes the stopped task do a system call by stepping over its instruction;
- * `regs` has the arguments, and takes the result.
+ * `regs` has the arguments, and takes the result. -ESRCH if it has been killed.
  */
 static int64_t remote_call(struct task *task, struct user_regs_struct *regs, int64_t nr)
 {
@@ -136,12 +147,10 @@ static int64_t remote_call(struct task *task, struct user_regs_struct *regs, int
 	regs->orig_rax = (uint64_t)-1;
 	task_set_regs(task, regs);
 	stop_forget(task);
-	/* A signal that was pending already stops it before the step: once more. */
+	/* SIGSTOP, if it was pending already, stops it before the step: once more. */
 	do {
 		if (ptrace(PTRACE_SINGLESTEP, task->tid, 0, 0) ||
-		    waitpid(task->tid, &status, __WALL) != task->tid ||
-		    !WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXIT ||
-		    !task_get_regs(task, regs))
+		    !await_stop(task, &status) || !task_get_regs(task, regs))
 			return -ESRCH;
 		if (WSTOPSIG(status) != SIGTRAP)
 			task->signal = WSTOPSIG(status);
@@ -180,22 +189,30 @@ static void set_trap(struct task *task, struct user_regs_struct *regs)
 /* Both pages, the clock page shared; the address of the first, or < 0. */
 static int64_t map_pages(struct task *task, uint64_t syscall_address)
 {
+	/* The steps' own must not be: the kernel would change the program's handler of it. */
+	const uint64_t all_but_trap = ~(1ULL << (SIGTRAP - 1));
 	struct user_regs_struct saved, regs;
-	int64_t map;
+	uint64_t blocked;
+	int64_t map, shared;
 
-	if (!task_get_regs(task, &saved))
+	if (!task_get_regs(task, &saved) ||
+	    ptrace(PTRACE_GETSIGMASK, task->tid, sizeof(blocked), &blocked) ||
+	    ptrace(PTRACE_SETSIGMASK, task->tid, sizeof(all_but_trap), &all_but_trap))
 		return -ESRCH;
 	regs = saved;
 	regs.rip = syscall_address;
 	map = remote_mmap(task, &regs, 0, VCLOCK_MAP_SIZE, PROT_READ | PROT_EXEC,
 			  MAP_PRIVATE | MAP_ANONYMOUS);
-	if (map > 0 &&
-	    remote_mmap(task, &regs, (uint64_t)map + VCLOCK_PAGE_SIZE,
-			VCLOCK_PAGE_SIZE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED) < 0)
-		map = -ENOMEM;
-	set_trap(task, &regs);
+	if (map > 0) {
+		shared = remote_mmap(task, &regs, (uint64_t)map + VCLOCK_PAGE_SIZE,
+				     VCLOCK_PAGE_SIZE, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED);
+		map = shared < 0 ? shared : map;
+	}
+	if (map != -ESRCH)
+		set_trap(task, &regs);
 	task_set_regs(task, &saved);
+	ptrace(PTRACE_SETSIGMASK, task->tid, sizeof(blocked), &blocked);
 	task->interrupted = false;
 	return map;
 }
@@ -259,6 +276,8 @@ void inject_clock(struct task *task)
 		map = map_pages(task, vdso + vdso_syscall);
 	if (map > 0)
 		page = map_own(task->tid, (uint64_t)map + VCLOCK_PAGE_SIZE);
+	if (map == -ESRCH)
+		return;
 	if (!page || !write_code(task->tid, vdso, (uint64_t)map)) {
 		if (page)
 			munmap(page, VCLOCK_PAGE_SIZE);
