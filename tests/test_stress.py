@@ -127,12 +127,15 @@ def test_many_open_timers(tmp_path):
     assert (ended.status, ended.out) == (0, "all expired\n"), ended
 
 
-# What a tracee does when it is killed: it computes, sleeps (parked), waits in the kernel, forks.
+# What a tracee does when it is killed: it computes, sleeps (parked), waits in the kernel, forks, executes,
+# begins threads.
 VICTIMS = [
     "while :; do :; done",
     "while :; do sleep 0.001; done",
     "sleep 1000 & read x <&0 & wait",
     "while :; do (exit 0) & wait; done",
+    """export SELF='exec sh -c "$SELF"'; eval "$SELF" """,
+    f"exec {sys.executable} -c 'import threading\nwhile True: threading.Thread(target=int).start()'",
 ]
 
 
@@ -141,7 +144,7 @@ def test_processes_killed_from_outside(tmp_path):
     with Experiment() as experiment:
         experiment.add_host("h1")
         experiment.synchronize_and_freeze()
-        for turn in range(400 if LONG else 20):
+        for turn in range(600 if LONG else 24):
             process = subprocess.Popen(
                 [*experiment.command_prefix("h1"), "sh", "-c", VICTIMS[turn % len(VICTIMS)]],
                 stdin=subprocess.DEVNULL,

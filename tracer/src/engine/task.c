@@ -34,6 +34,7 @@
 #include "latch.h"
 #include "park.h"
 #include "pids.h"
+#include "procfs.h"
 #include "scheduling.h"
 #include "stamps.h"
 #include "stops.h"
@@ -58,6 +59,7 @@
 
 static struct task *tasks;
 static struct process *processes;
+static unsigned int unmade; /* tasks that have stopped, and whose maker has not yet */
 
 size_t task_count(void)
 {
@@ -119,11 +121,13 @@ static struct task *task_new(pid_t tid)
 	task->state = TASK_AWAY;
 	HASH_ADD_INT(tasks, tid, task);
 	engine.unlatched++;
+	unmade++;
 	return task;
 }
 
 static void task_adopt(struct task *task, pid_t pid, struct host *host)
 {
+	unmade--;
 	task->process = process_get(pid, host);
 	task->host = host;
 	LIST_INSERT_HEAD(&host->tasks, task, host_entry);
@@ -141,7 +145,9 @@ static void task_gone(struct task *task)
 		engine.joining--;
 	if (task->exiting)
 		engine.exiting--;
-	if (host) {
+	if (!host) {
+		unmade--;
+	} else {
 		terminal_left(task);
 		timed_forget(task);
 		timer_cancel(&task->sleep, host);
@@ -342,6 +348,8 @@ static void stop_fork(struct task *parent, int event)
 		return;
 	parent->vforking = event == PTRACE_EVENT_VFORK;
 	child = task_find((pid_t)tid);
+	if (!child && kill((pid_t)tid, 0)) /* killed, and gone */
+		return;
 	if (!child)
 		child = task_new((pid_t)tid);
 	task_adopt(child, thread ? parent->process->pid : (pid_t)tid, parent->host);
@@ -508,8 +516,30 @@ void task_handle_stop(struct task *task, int status)
 {
 	if (task->host)
 		on_stop(task, status);
+	else if (status >> 16 == PTRACE_EVENT_EXIT)
+		stop_leave(task, PTRACE_CONT, 0); /* it and perhaps its maker have been killed */
 	else
 		task->state = TASK_HELD; /* until its parent is seen to have forked */
+}
+
+static bool maker_lives(pid_t tid)
+{
+	struct procfs_field fields[] = { { .key = "Tgid:\t" }, { .key = "PPid:\t" } };
+
+	return procfs_status(tid, fields, 2) &&
+	       (process_find(atoi(fields[0].text)) ||
+		process_find(atoi(fields[1].text)));
+}
+
+/*
+ * One that was killed in the middle of its fork() never tells of the child, which has
+ * not run yet: as if it had been killed before.
+ */
+static void end_orphan(struct task *task, void *arg)
+{
+	(void)arg;
+	if (!task->host && task->state == TASK_HELD && !maker_lives(task->tid))
+		kill(task->tid, SIGKILL);
 }
 
 void task_drain(void)
@@ -528,6 +558,8 @@ void task_drain(void)
 		while ((tid = waitpid(-1, &status,
 				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
 			task_stopped(tid, status);
+	if (unmade)
+		task_for_each(end_orphan, NULL);
 }
 
 void task_collect(void)
