@@ -207,7 +207,8 @@ static void on_usr1(int signal)
 
 static void init_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_usr1 };
+	/* What sleeps in the engine is woken by the eventfd. */
+	struct sigaction action = { .sa_handler = on_usr1, .sa_flags = SA_RESTART };
 	sigset_t set;
 
 	/* Its end would be the end of every dilated process: only requests do. */

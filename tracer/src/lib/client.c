@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "../common/messages.h"
 #include "kronos_abi.h"
 #include "kronos_module.h"
+
+#define INTERRUPT_MS 100 /* until the engine is interrupted again */
 
 struct kronos {
 	pid_t engine;
@@ -54,6 +57,16 @@ static int64_t lost_engine(struct kronos *k)
 	return -EPIPE;
 }
 
+/* The first may come before the engine has begun, which has no effect. */
+static void interrupt_until_reply(struct kronos *k)
+{
+	struct pollfd reply = { .fd = k->control, .events = POLLIN };
+
+	do
+		kronos_interrupt(k);
+	while (poll(&reply, 1, INTERRUPT_MS) <= 0);
+}
+
 static int64_t call(struct kronos *k, const struct kronos_request *request,
 		    const int *fds, size_t count, struct kronos_reply *reply)
 {
@@ -69,7 +82,7 @@ static int64_t call(struct kronos *k, const struct kronos_request *request,
 	       errno == EINTR)
 		if (request->op == KRONOS_OP_PROGRESS ||
 		    request->op == KRONOS_OP_FREEZE)
-			kronos_interrupt(k);
+			interrupt_until_reply(k);
 	if (size != sizeof(*reply))
 		return lost_engine(k);
 	if (reply->result < 0) {
@@ -185,6 +198,12 @@ static int choose_socket(struct kronos *k, const struct kronos_config *config)
 	return -ENAMETOOLONG;
 }
 
+static void await_end(const struct kronos *k)
+{
+	while (waitpid(k->engine, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static int start_failed(struct kronos *k, int result)
 {
 	if (k->error[0])
@@ -195,7 +214,7 @@ static int start_failed(struct kronos *k, int result)
 	if (k->control >= 0)
 		close(k->control);
 	if (k->engine > 0)
-		waitpid(k->engine, NULL, 0);
+		await_end(k);
 	free(k);
 	return result;
 }
@@ -252,7 +271,7 @@ int kronos_stop(struct kronos *k)
 	int64_t result = call(k, &request, NULL, 0, NULL);
 
 	close(k->control);
-	waitpid(k->engine, NULL, 0);
+	await_end(k);
 	unlink(k->socket); /* an engine that was killed has left it */
 	free(k);
 	return (int)result;
