@@ -30,10 +30,11 @@ static bool open_pair(void)
 
 	if (slave >= 0)
 		return true;
-	master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (master < 0 || grantpt(master) || unlockpt(master))
 		return false;
-	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	slave = ioctl(master, TIOCGPTPEER,
+		      O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (slave < 0 || tcgetattr(slave, &raw))
 		return false;
 	cfmakeraw(&raw);
