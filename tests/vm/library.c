@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The five stages through libkronos and the tracer, with the kernel engine. */
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 #include "experiment.h"
 #include "kronos.h"
@@ -77,6 +79,35 @@ static void real_time(void)
 	CHECK(now() == stands);
 }
 
+/* What is watched ends a progress after its round, until it is watched no more. */
+static void watches(void)
+{
+	int fds[2], number;
+
+	CHECK(!pipe(fds));
+	number = (int)TRY(kronos_watch_fd(k, fds[0]));
+	CHECK(TRY(kronos_progress(k, MSEC, 5, -1)) == 5);
+	CHECK(write(fds[1], "", 1) == 1);
+	CHECK(TRY(kronos_progress(k, MSEC, 5, -1)) < 5);
+	TRY(kronos_unwatch_fd(k, number));
+	CHECK(TRY(kronos_progress(k, MSEC, 5, -1)) == 5);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A tracer that stands still before it has asked for anything is no obstacle. */
+static void silent_tracer(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	strcpy(address.sun_path, kronos_socket(k));
+	CHECK(!connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	CHECK(TRY(kronos_progress(k, MSEC, 5, -1)) == 5);
+	close(fd);
+	CHECK(TRY(kronos_progress(k, MSEC, 5, -1)) == 5);
+}
+
 int main(void)
 {
 	struct kronos_config config = {
@@ -110,6 +141,8 @@ int main(void)
 	CHECK(kronos_now(k) == 0);
 	real_time();
 	CHECK(time_to_end(alone) >= 300 * MSEC);
+	watches();
+	silent_tracer();
 
 	CHECK(time_to_end(start_on("h1", "sleep 1")) - SEC < 50 * MSEC);
 	CHECK(kronos_host_time(k, (uint32_t)h1) == kronos_now(k));

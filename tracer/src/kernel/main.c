@@ -31,6 +31,7 @@
 #define FREE_READ_COST 100 /* ns, as in the user engine: loops on the clock end */
 
 static int device = -1, listener = -1;
+static int joining; /* an epoll of the listener, and of tracers that have connected */
 static char socket_path[108];
 static char *abort_script;
 static int64_t epoch;
@@ -168,18 +169,26 @@ static int64_t join_standalone(struct kronos_register *join, struct kronos_reply
 	return result;
 }
 
+static void watch_in(int set, int operation, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	epoll_ctl(set, operation, fd, &event);
+}
+
 /* The tracer joins by itself, through the device. */
-static void take_tracer(void)
+static void answer_tracer(int fd)
 {
 	static struct kronos_register_reply answer;
 	struct kronos_reply reply = { 0 };
 	struct kronos_register join;
 	int64_t result = 0;
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
-	if (fd < 0)
-		return;
-	if (recv(fd, &join, sizeof(join), 0) == sizeof(join)) {
+	if (recv(fd, &join, sizeof(join), MSG_DONTWAIT) == sizeof(join)) {
+		if (join.waits) { /* sees this end closed when the experiment ends */
+			watch_in(joining, EPOLL_CTL_DEL, fd);
+			return;
+		}
 		join.host[sizeof(join.host) - 1] = '\0';
 		if (join.standalone)
 			result = join_standalone(&join, &reply);
@@ -196,6 +205,24 @@ static void take_tracer(void)
 		message_send(fd, &answer, sizeof(answer), NULL, 0);
 	}
 	close(fd);
+}
+
+/* One that has connected may stand still before it asks: nobody waits for it here. */
+static void take_tracers(void)
+{
+	struct epoll_event event;
+	int fd;
+
+	while (epoll_wait(joining, &event, 1, 0) > 0) {
+		if (event.data.fd != listener) {
+			answer_tracer(event.data.fd);
+			continue;
+		}
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			return;
+		watch_in(joining, EPOLL_CTL_ADD, fd);
+	}
 }
 
 static bool pending(int fd, int timeout_ms)
@@ -226,6 +253,7 @@ static int64_t initialize(const struct kronos_request *request,
 	    bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
 	    listen(listener, 128))
 		return failed(reply, -errno, socket_path);
+	watch_in(joining, EPOLL_CTL_ADD, listener);
 	call(KRONOS_IOC_INFO, &info);
 	snprintf(reply->text, sizeof(reply->text),
 		 "kernel engine on %u CPUs: the clock of the whole machine is "
@@ -252,8 +280,8 @@ static bool await_tracers(int64_t timeout_ms)
 			return false;
 		if (pending(KRONOS_CONTROL_FD, 0))
 			return false; /* the orchestrator is gone */
-		if (pending(listener, 10))
-			take_tracer();
+		if (pending(joining, 10))
+			take_tracers();
 	}
 	return true;
 }
@@ -267,8 +295,7 @@ static int64_t freeze(int64_t timeout_ms, struct kronos_reply *reply)
 	};
 	int64_t result;
 
-	while (pending(listener, 0))
-		take_tracer();
+	take_tracers();
 	if (!await_tracers(timeout_ms)) {
 		snprintf(reply->text, sizeof(reply->text),
 			 "%u of %u tracers have registered", tracers_joined,
@@ -292,11 +319,6 @@ static int64_t thaw(struct kronos_reply *reply)
 	return 0;
 }
 
-static void watch(int fd, int operation)
-{
-	epoll_ctl(watched, operation, fd, &(struct epoll_event){ .events = EPOLLIN });
-}
-
 /* Progress ends in the round in which this is readable. The number is its own. */
 static int64_t watch_fd(int *fd)
 {
@@ -305,14 +327,14 @@ static int64_t watch_fd(int *fd)
 	if (kept < 0)
 		return -EBADF;
 	*fd = -1;
-	watch(kept, EPOLL_CTL_ADD);
+	watch_in(watched, EPOLL_CTL_ADD, kept);
 	watches++;
 	return kept;
 }
 
 static int64_t unwatch_fd(int fd)
 {
-	watch(fd, EPOLL_CTL_DEL);
+	watch_in(watched, EPOLL_CTL_DEL, fd);
 	close(fd);
 	watches--;
 	return 0;
@@ -338,15 +360,14 @@ static int64_t progress(const struct kronos_request *request, int until_fd,
 		snprintf(reply->text, sizeof(reply->text), "%s", wrong);
 		return -EINVAL;
 	}
-	while (pending(listener, 0))
-		take_tracer();
+	take_tracers();
 	if (!request->arg[1])
 		return 0;
 	if (request->has_fd)
-		watch(until_fd, EPOLL_CTL_ADD);
+		watch_in(watched, EPOLL_CTL_ADD, until_fd);
 	result = call(KRONOS_IOC_PROGRESS, &progress);
 	if (request->has_fd)
-		watch(until_fd, EPOLL_CTL_DEL);
+		watch_in(watched, EPOLL_CTL_DEL, until_fd);
 	return result < 0 ? failed(reply, result, "the module cannot progress") :
 			    progress.done;
 }
@@ -445,7 +466,7 @@ static int64_t serve(const struct kronos_request *request, int *fds,
 	case KRONOS_OP_WATCH_FD:
 		return watch_fd(fds);
 	case KRONOS_OP_UNWATCH_FD:
-		return unwatch_fd((int)request->id);
+		return unwatch_fd((int)request->arg[0]);
 	case KRONOS_OP_PROGRESS:
 		return progress(request, fds[0], reply);
 	case KRONOS_OP_CLOCK:
@@ -506,8 +527,11 @@ static void take_request(void)
 
 static void on_usr1(int signal)
 {
+	int error = errno;
+
 	(void)signal;
 	ioctl(device, KRONOS_IOC_INTERRUPT);
+	errno = error;
 }
 
 int main(void)
@@ -520,13 +544,14 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGUSR1, &action, NULL);
 	watched = epoll_create1(EPOLL_CLOEXEC);
+	joining = epoll_create1(EPOLL_CLOEXEC);
+	fds[1] = (struct pollfd){ .fd = joining, .events = POLLIN };
 	take_request();
-	fds[1] = (struct pollfd){ .fd = listener, .events = POLLIN };
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[1].revents)
-			take_tracer();
+			take_tracers();
 		if (fds[0].revents)
 			take_request();
 	}
