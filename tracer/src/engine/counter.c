@@ -294,3 +294,14 @@ const char *counter_name(void)
 {
 	return name;
 }
+
+bool counter_is_missing(const char *host, uint32_t counter, char *text, size_t size)
+{
+	if (counter != KRONOS_COUNTER_INSTRUCTIONS || counter_works())
+		return false;
+	snprintf(text, size,
+		 "%s: no working instruction counter on this machine (%s); "
+		 "fix: counter='cputime' or 'free'",
+		 host, counter_name());
+	return true;
+}

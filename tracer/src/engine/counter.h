@@ -33,6 +33,8 @@ bool counter_let_go(struct task *task);
 void counter_init(void);
 bool counter_works(void);
 const char *counter_name(void); /* or why there is none */
+/* A host wants instructions to be counted, and nothing can: says so. */
+bool counter_is_missing(const char *host, uint32_t counter, char *text, size_t size);
 void counter_open(struct task *task);
 void counter_close(struct task *task);
 /*

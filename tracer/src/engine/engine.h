@@ -17,10 +17,12 @@
  * Each file has its own header, or shares the one that is named here:
  *
  *   main.c     start and self-test
- *   requests.c what tracers and the orchestrator ask for
+ *   requests.c what the orchestrator asks for
+ *   tracers.c  processes that ask to be dilated
  *   cpus.c     the CPUs that all this runs on
  *   workers.c  the other processes of an engine with several CPUs
- *   rounds.c   windows, idle skips, real time before the freeze
+ *   rounds.c   windows and idle skips
+ *   live.c     real time before the freeze, and what comes from outside
  *   wire.c     frames from one process to another
  *   host.c     a logical process: its clock, its events, its ready tasks
  *   task.c     a dilated thread: seize, resume, its ptrace stops, its end
@@ -120,6 +122,7 @@ int engine_on_abort(const char *command);
 void engine_remove_socket(void);
 void eventfd_signal(int fd);
 void eventfd_clear(int fd);
+bool fd_is_readable(int fd);
 void engine_lock(void);
 void engine_unlock(void);
 /* Ends at once, by way of the kernel ending all dilated processes. */

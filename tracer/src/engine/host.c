@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "host.h"
 #include "links.h"
+#include "live.h"
 #include "pace.h"
 #include "park.h"
 #include "pty.h"
@@ -105,7 +106,7 @@ struct host *host_add(const struct kronos_host_config *config)
 
 int64_t host_now(const struct host *host)
 {
-	int64_t floor = engine.live ? rounds_live_now() : engine.now;
+	int64_t floor = engine.live ? live_now() : engine.now;
 
 	return host->clock > floor ? host->clock : floor;
 }
@@ -132,6 +133,13 @@ int64_t host_next(const struct host *host)
 	if (ready < host->ahead)
 		ready = host->ahead;
 	return ready < event ? ready : event;
+}
+
+struct host *host_first(void)
+{
+	struct heap_node *node = heap_first(&engine.active);
+
+	return node ? container_of(node, struct host, key) : NULL;
 }
 
 void host_changed(struct host *host)

@@ -69,6 +69,8 @@ struct host {
 struct host *host_add(const struct kronos_host_config *config);
 struct host *host_get(uint32_t id);
 struct host *host_find(const char *name);
+/* Whose it is that comes first, of all of this worker's; NULL if there is none. */
+struct host *host_first(void);
 /* Virtual time of the next thing that the host can do; HEAP_NEVER if none. */
 int64_t host_next(const struct host *host);
 /*

@@ -18,7 +18,7 @@
 #include "engine.h"
 #include "host.h"
 #include "link.h"
-#include "rounds.h"
+#include "live.h"
 #include "tcp_timers.h"
 #include "watch.h"
 #include "wire.h"
@@ -277,7 +277,7 @@ int link_stats(uint32_t id, uint32_t direction, struct kronos_link_stats *stats)
 	if (id >= link_count || direction > 1)
 		return -EINVAL;
 	counted = &links[id]->direction[direction];
-	queue_pass(&counted->queue, engine.live ? rounds_live_now() : engine.now);
+	queue_pass(&counted->queue, engine.live ? live_now() : engine.now);
 	*stats = counted->stats;
 	stats->queue_frames = counted->queue.count;
 	stats->queue_bytes = counted->queue.bytes;

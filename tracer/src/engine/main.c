@@ -112,6 +112,13 @@ void eventfd_clear(int fd)
 		return; /* it was not signalled */
 }
 
+bool fd_is_readable(int fd)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+
+	return poll(&readable, 1, 0) > 0;
+}
+
 void engine_remove_socket(void)
 {
 	unlink(socket_path);

@@ -10,8 +10,7 @@
  * in it. A worker whose hosts have nothing to do sleeps meanwhile, so that one
  * busy worker goes from window to window by itself.
  *
- * Before the freeze and after a thaw there are no windows: what is due in real
- * time is done, and the workers sleep.
+ * Before the freeze and after a thaw there are no windows: see live.c.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,10 +27,10 @@
 #include "host.h"
 #include "inspect.h"
 #include "links.h"
+#include "live.h"
 #include "pace.h"
 #include "park.h"
 #include "relay.h"
-#include "requests.h"
 #include "rounds.h"
 #include "task.h"
 #include "tcp_timers.h"
@@ -106,13 +105,6 @@ int rounds_wake_fd(uint32_t worker)
 	return conductor->worker[worker].wake;
 }
 
-static struct host *first_host(void)
-{
-	struct heap_node *node = heap_first(&engine.active);
-
-	return node ? container_of(node, struct host, key) : NULL;
-}
-
 /* ---- interrupts -------------------------------------------------------- */
 
 void rounds_interrupt(void)
@@ -131,12 +123,7 @@ bool rounds_interrupted(void)
 	return conductor->interrupted;
 }
 
-/* ---- real time --------------------------------------------------------- */
-
-int64_t rounds_live_now(void)
-{
-	return engine.live_base + ns_since(engine.live_tsc);
-}
+/* ---- clocks ------------------------------------------------------------ */
 
 /* How much virtual time the wait has let pass. */
 static int64_t paced_time(void)
@@ -160,105 +147,6 @@ int64_t rounds_now(bool *running)
 uint32_t rounds_window(void)
 {
 	return conductor->window;
-}
-
-/* Something may have happened outside: tracers, stops, frames. Returns true if so. */
-static bool look_outside(void)
-{
-	uint64_t stops = engine.stats.stops;
-
-	engine_accept_tracers();
-	task_drain();
-	return (int)link_read_all() | (int)relay_read() || engine.stats.stops != stops;
-}
-
-/* Sleeps in real time until something happens outside, at most so many ns. */
-static void sleep_outside(int64_t ns)
-{
-	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-	struct epoll_event event;
-
-	park_end_all();
-	engine.worker_sleeps = true;
-	if (!link_inbox())
-		epoll_pwait2(engine.epoll, &event, 1, ns < 0 ? NULL : &timeout, NULL);
-	engine.worker_sleeps = false;
-	eventfd_clear(engine.wake);
-}
-
-void rounds_live(int timeout_ms)
-{
-	int64_t now = rounds_live_now();
-	int64_t left = timeout_ms * NSEC_PER_MSEC;
-	struct host *host;
-
-	engine.now = now;
-	wire_receive(0);
-	look_outside();
-	wire_flush();
-	link_captures_flush();
-	host = first_host();
-	if (host && host->key.time <= now) {
-		host_run(host, now);
-		return;
-	}
-	if (host && (left < 0 || host->key.time - now < left))
-		left = host->key.time - now;
-	sleep_outside(left);
-	look_outside();
-}
-
-void rounds_await_tracers(void)
-{
-	uint64_t start = tsc_now();
-
-	look_outside();
-	while (engine.joining && !rounds_interrupted() &&
-	       ns_since(start) < NSEC_PER_SEC) {
-		sleep_outside(10 * NSEC_PER_MSEC);
-		look_outside();
-	}
-	if (engine.joining && !rounds_interrupted())
-		give_up_joining();
-}
-
-int64_t rounds_freeze_time(void)
-{
-	int64_t now = rounds_live_now();
-
-	for (uint32_t i = 0; i < engine.host_count; i++)
-		if (engine.hosts[i]->clock > now)
-			now = engine.hosts[i]->clock;
-	/*
-	 * Programs that do arithmetic with seconds and fractions apart (ping is
-	 * one) must see the same fractions in every run.
-	 */
-	if (!engine.origin)
-		now = (now / NSEC_PER_SEC + 1) * NSEC_PER_SEC;
-	return now;
-}
-
-void rounds_freeze(int64_t time)
-{
-	engine.now = time;
-	engine.live = false;
-	if (!engine.origin) {
-		engine.origin = time;
-		link_restart_random();
-		if (engine.epoch >= 0)
-			engine.realtime = engine.epoch - time;
-	}
-	for (uint32_t i = 0; i < engine.host_count; i++) {
-		engine.hosts[i]->clock = time;
-		host_changed(engine.hosts[i]);
-	}
-}
-
-void rounds_thaw(uint64_t tsc)
-{
-	engine.live_base = engine.now;
-	engine.live_tsc = tsc;
-	engine.live = true;
 }
 
 /* ---- conducting: under the lock, by one worker at a time --------------- */
@@ -542,7 +430,7 @@ static void run_window(int64_t end)
 	wire_receive(turn_taken);
 	engine.window_end = end;
 	while (heap_time(&engine.active) < end && !rounds_interrupted())
-		host_run(first_host(), end);
+		host_run(host_first(), end);
 	link_captures_write(end);
 }
 
@@ -567,7 +455,7 @@ int64_t rounds_progress(int until_fd)
 	wake_fd = until_fd;
 	engine.progressing = true;
 	stall_restart();
-	rounds_await_tracers();
+	live_await_tracers();
 	if (until_fd >= 0)
 		epoll_ctl(engine.epoll, EPOLL_CTL_ADD, until_fd,
 			  &(struct epoll_event){ .events = EPOLLIN });

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Windows, idle skips, and real time before the freeze. */
+/* Windows and idle skips. */
 #ifndef KRONOS_ROUNDS_H
 #define KRONOS_ROUNDS_H
 
@@ -10,7 +10,6 @@ struct host;
 
 /* Before the other workers are started: makes what they share. */
 void rounds_init(void);
-void rounds_live(int timeout_ms);
 /* By the first worker, before any of them calls rounds_progress(). */
 void rounds_prepare(int64_t timestep, int64_t num_rounds);
 int64_t rounds_progress(int until_fd);
@@ -18,14 +17,6 @@ int64_t rounds_progress(int until_fd);
 void rounds_interrupt(void);
 void rounds_clear_interrupt(void);
 bool rounds_interrupted(void);
-/* Waits until every tracer that has been seized stands at its exec. */
-void rounds_await_tracers(void);
-/* The clock at which a freeze can take place now. */
-int64_t rounds_freeze_time(void);
-void rounds_freeze(int64_t time);
-void rounds_thaw(uint64_t tsc);
-/* Real time on the axis of the hosts' clocks, before the freeze and after a thaw. */
-int64_t rounds_live_now(void);
 /* What a frame is stamped with that nobody's slice has sent. */
 int64_t rounds_stamp(const struct host *host);
 /* The network's clock, and whether any worker is in a window. */

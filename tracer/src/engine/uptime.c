@@ -26,8 +26,8 @@
 
 #include "engine.h"
 #include "host.h"
+#include "live.h"
 #include "procfs.h"
-#include "rounds.h"
 #include "task.h"
 #include "uptime.h"
 
@@ -57,7 +57,7 @@ enum kronos_uptime uptime_wanted(const struct host *host, pid_t pid)
 
 static int64_t host_clock(const struct host *host)
 {
-	return engine.live ? rounds_live_now() : host_now(host);
+	return engine.live ? live_now() : host_now(host);
 }
 
 static struct uptime_file *file_map(int fd, const struct stat *stat)
