@@ -25,7 +25,8 @@
  *   live.c     real time before the freeze, and what comes from outside
  *   wire.c     frames from one process to another
  *   host.c     a logical process: its clock, its events, its ready tasks
- *   task.c     a dilated thread: seize, resume, its ptrace stops, its end
+ *   task.c     a dilated thread: how it is seized, resumed, multiplies and ends
+ *   task_stops.c what each of its ptrace stops means
  *   stops.c    what is known of a ptrace stop, and the way out
  *   latch.c    stops a task that was blocked before it runs user code
  *   latch_program.c its BPF program, which lists stops

@@ -127,24 +127,37 @@ struct task {
 int task_seize(pid_t pid, struct host *host);
 struct task *task_find(pid_t tid);
 struct process *process_find(pid_t pid);
-/* Waits, in real time, until tasks that exit are gone. */
-void task_await_exits(void);
-/* Handles every ptrace stop that is there. */
-void task_drain(void);
-/* The same where only tasks that were let go can have stopped: much cheaper. */
-void task_collect(void);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);
 /* What task_resume() does first. */
 void task_leave_queue(struct task *task);
-/* A task that was waited for by its id has stopped or ended. */
-void task_stopped(pid_t tid, int status);
-/* It has stopped, and the rest is known: see stops.h. */
-void task_handle_stop(struct task *task, int status);
 /* Makes a blocked or running task stop; what it waits in will be restarted. */
 void task_interrupt(struct task *task);
 void task_for_each(void (*visit)(struct task *task, void *arg), void *arg);
 size_t task_count(void);
+
+/* For task_stops.c. A task may be seen to stop before its parent is seen to have made it. */
+struct task *task_new(pid_t tid);
+void task_gone(struct task *task);
+/* Every dilated task runs on the worker's CPU, above it. */
+void task_schedule(pid_t tid);
+/* It has made another one. */
+void task_forked(struct task *parent, int event);
+/* Its process has one task from here on, and its leader's id. */
+void task_executed(struct task *task);
+/* Those whose makers were killed before they could tell of them. */
+void task_end_orphans(void);
+
+/* task_stops.c: waits, in real time, until tasks that exit are gone. */
+void task_await_exits(void);
+/* Handles every ptrace stop that is there. */
+void task_drain(void);
+/* The same where only tasks that were let go can have stopped: much cheaper. */
+void task_collect(void);
+/* A task that was waited for by its id has stopped or ended. */
+void task_stopped(pid_t tid, int status);
+/* It has stopped, and the rest is known: see stops.h. */
+void task_handle_stop(struct task *task, int status);
 
 #endif /* KRONOS_TASK_H */
