@@ -30,7 +30,8 @@
  *   stops.c    what is known of a ptrace stop, and the way out
  *   latch.c    stops a task that was blocked before it runs user code
  *   latch_program.c its BPF program, which lists stops
- *   slice.c    one turn of one task, and what it is charged
+ *   slice.c    one turn of one task
+ *   charge.c   what its host is charged for it
  *   watchdog.c the second thread
  *   counter.c  slices of exactly so many instructions; counter_perf.c
  *   uptime.c   /proc/uptime

@@ -27,6 +27,7 @@
 
 #include <linux/filter.h>
 
+#include "charge.h"
 #include "clocks.h"
 #include "counter.h"
 #include "cpus.h"
@@ -356,7 +357,7 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 	engine.realtime = real_clock(CLOCK_REALTIME) - real_clock(CLOCK_MONOTONIC);
 	engine.boottime = real_clock(CLOCK_BOOTTIME) - real_clock(CLOCK_MONOTONIC);
 	engine.tai = real_clock(CLOCK_TAI) - real_clock(CLOCK_MONOTONIC);
-	result = slice_init(text, size);
+	result = charge_init(text, size);
 	if (!result)
 		result = latch_init(request->init.flags, text, size);
 	if (result)

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: MIT
 /*
- * One turn of one task: what it sees of the clock, when it is cut, and what
- * its host is charged for it.
- *
- * The charge is real time from the task's first user instruction to its last
- * stop, less what the stops themselves cost (measured at start). While a
- * slice runs nothing dilated or of the engine runs beside it, except that the
- * kernel may take the CPU away; a slice that looks long is checked against the
- * CPU time that the task has really used.
+ * One turn of one task: what it sees of the clock, when it is cut, and what is to be
+ * seen to when it is over. What its host is charged for it is in charge.c.
  */
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/queue.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "calls.h"
+#include "charge.h"
 #include "clocks.h"
 #include "counter.h"
-#include "cputime.h"
 #include "engine.h"
 #include "host.h"
 #include "inspect.h"
@@ -43,51 +29,17 @@
 
 /* Real time that a task may compute in no virtual time before others get a turn. */
 #define FREE_QUANTUM (10 * NSEC_PER_MSEC)
-/* And when the host's clock moves all the same: many switches may share one. */
-#define BURST_MAX (250 * NSEC_PER_MSEC)
-#define BURST_MAX_INSTANT (2 * NSEC_PER_SEC)
 /* Disk waits longer than this are taken for sleeps. */
 #define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
 /* Real time that a slice may take at most, as one does whose instructions are counted. */
 #define BUDGET_MAX (3600 * NSEC_PER_SEC)
 
-/* A slice so short is taken to have had the CPU for itself. */
-#define UNSTOLEN (50 * NSEC_PER_USEC)
-/* Between what such a slice was charged and what the kernel counts for it. */
-#define SLICE_ERROR (5 * NSEC_PER_USEC)
-
-static uint64_t enter_ticks; /* from the look at the TSC to user code */
-static uint64_t leave_ticks; /* from user code to the next look at the TSC */
 static uint64_t arm_ticks;   /* to set the watchdog's timer; a moving average */
-/* The least that was seen: from the timer's time to the watchdog, and from there
- * to the look at the TSC. */
-static uint64_t wake_ticks = UINT64_MAX, stop_ticks = UINT64_MAX;
-
-/* What the task has last read of the clock: its host's cannot be earlier. */
-static int64_t clock_read(const struct task *task, int64_t base)
-{
-	const struct clock_map *clock = task->process->clock;
-	int64_t last = clock ? *(volatile int64_t *)&clock->page->last : base;
-
-	return last > base ? last : base;
-}
 
 static bool counts_instructions(const struct host *host)
 {
 	return host->instruction_mult && !engine.live;
-}
-
-/* How long the host's clock takes for so many of them; what is left of a ns. */
-static int64_t instructions_ns(const struct slice *slice, uint64_t count, uint32_t *rest)
-{
-	const struct host *host = slice->host;
-	unsigned __int128 time = (unsigned __int128)count *
-				 (host->instruction_mult / slice->shares);
-
-	time += host->instruction_rest;
-	*rest = (uint32_t)time;
-	return (int64_t)(time >> 32);
 }
 
 /* How many the task may execute until its host's clock is `limit`. */
@@ -114,24 +66,12 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc)
 	uint32_t rest;
 
 	if (slice->host->counter == KRONOS_COUNTER_FREE)
-		time = clock_read(slice->task, time);
+		time = charge_clock_read(slice->task, time);
 	else if (counts_instructions(slice->host))
-		time += instructions_ns(slice, counter_now(), &rest);
+		time += charge_instructions_ns(slice, counter_now(), &rest);
 	else if (ran > 0)
 		time += fixed_mul((uint64_t)ran, slice->mult);
 	return time < slice->cap ? time : slice->cap;
-}
-
-/* No two tasks of a process run at the same time. */
-static int64_t cpu_time(const struct process *process)
-{
-	/* As clock_getcpuclockid() makes it. */
-	clockid_t clock = (clockid_t)((~(unsigned int)process->pid << 3) | 2);
-	struct timespec ts;
-
-	if (clock_gettime(clock, &ts))
-		return -1;
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
 static void fill_page(struct vclock_page *page, const struct slice *slice)
@@ -211,7 +151,7 @@ static uint64_t next_ticks(const struct host *host, uint32_t count)
 
 /*
  * The slice starts when its task reaches user code. Everything dear is done
- * before the look at the TSC; what comes after it is in enter_ticks.
+ * before the look at the TSC; what comes after it is in charge_enter_ticks.
  */
 static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 {
@@ -228,14 +168,14 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 		budget = BUDGET_MAX; /* the watchdog has nothing to end */
 	ticks = (uint64_t)((double)budget * engine.tsc_per_ns);
 	now = tsc_now();
-	armed = watchdog_arm(now + enter_ticks + ticks, arm_ticks);
+	armed = watchdog_arm(now + charge_enter_ticks + ticks, arm_ticks);
 	if (armed)
 		arm_ticks = (7 * arm_ticks + tsc_now() - now) / 8;
 	/* Before the watchdog can see the slice, and ask whether its latch has fired. */
 	latch_prepare(task, timed_stops(task),
-		      fixed_mul(enter_ticks + ticks, engine.ns_per_tsc));
+		      fixed_mul(charge_enter_ticks + ticks, engine.ns_per_tsc));
 	engine_lock();
-	start = tsc_now() + enter_ticks;
+	start = tsc_now() + charge_enter_ticks;
 	*slice = (struct slice){
 		.host = host,
 		.task = task,
@@ -284,111 +224,6 @@ static void stop_demoted(struct task *task)
 	if (computes)
 		task_interrupt(task);
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
-}
-
-/* Has the host computed for long in no virtual time at all? */
-static bool burst_is_over(struct host *host)
-{
-	int64_t max = host_is_instant(host) ? BURST_MAX_INSTANT : BURST_MAX;
-
-	if (host->burst < max)
-		return false;
-	if (!host->warned_spin)
-		engine_warn("%s has computed for %lld ms in no virtual time, and may "
-			    "never stop: its clock goes on",
-			    host->name, max / NSEC_PER_MSEC);
-	host->warned_spin = true;
-	return true;
-}
-
-/*
- * Was the CPU taken away meanwhile? What the process has used says so. Asking
- * costs too much for each short slice: they are added up instead.
- */
-static int64_t unstolen(struct process *process, int64_t real)
-{
-	int64_t used, expected;
-
-	if (real < UNSTOLEN) {
-		process->cpu_seen += real;
-		process->cpu_error += SLICE_ERROR;
-		return real;
-	}
-	used = cpu_time(process);
-	if (used < 0)
-		return real;
-	expected = process->cpu_seen + real;
-	if (process->cpu_seen && used + process->cpu_error + UNSTOLEN < expected) {
-		real = used - process->cpu_seen;
-		if (real < 0)
-			real = 0;
-	}
-	process->cpu_seen = used;
-	process->cpu_error = 0;
-	return real;
-}
-
-/* When the task's work ended, if the engine looked at the TSC at `end`. */
-static uint64_t work_end(const struct slice *slice, uint64_t end)
-{
-	uint64_t woken = slice->cut - slice->due, stopped = end - slice->cut;
-
-	if (!slice->cut || slice->cut < slice->due || slice->demoted)
-		return end - leave_ticks;
-	if (woken < wake_ticks)
-		wake_ticks = woken;
-	if (stopped < stop_ticks)
-		stop_ticks = stopped;
-	return end - wake_ticks - stop_ticks;
-}
-
-/* Its instructions; what else the slice has cost in real time does not matter. */
-static void charge_counted(const struct slice *slice, uint64_t count)
-{
-	struct host *host = slice->host;
-	int64_t ns = instructions_ns(slice, count, &host->instruction_rest);
-
-	host->stats.slices++;
-	host->stats.cpu_ns += (uint64_t)ns;
-	slice->task->turn += ns;
-	cputime_charge(slice->task, ns * slice->shares);
-	if (slice->base + ns > host->clock)
-		host->clock = slice->base + ns;
-}
-
-static void charge(const struct slice *slice, int64_t limit, uint64_t end)
-{
-	struct host *host = slice->host;
-	int64_t real = (int64_t)(work_end(slice, end) - slice->tsc_start);
-	int64_t clock = host_now(host);
-
-	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
-	host->burst += real;
-	host->stats.cpu_ns += (uint64_t)real;
-	host->stats.slices++;
-	slice->task->turn += real;
-	if (engine.live) {
-		cputime_charge(slice->task, real);
-		return;
-	}
-	if (host_is_instant(host)) {
-		/* It may wait for time to pass. */
-		if (burst_is_over(host))
-			clock += real;
-	} else if (!host->mult) {
-		if (burst_is_over(host))
-			clock = limit;
-	} else {
-		real = unstolen(slice->task->process, real);
-		clock = slice->base +
-			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
-				  slice->mult);
-	}
-	if (!host_is_instant(host))
-		clock = clock_read(slice->task, clock);
-	cputime_charge(slice->task, (clock - slice->base) * slice->shares);
-	if (clock > host->clock)
-		host->clock = clock;
 }
 
 /*
@@ -495,67 +330,4 @@ void slice_run(struct task *task, int64_t limit)
 	link_read_host(host);
 	if (host->relayed)
 		relay_read();
-}
-
-/* ---- what a stop costs ------------------------------------------------- */
-
-static _Noreturn void measure_child(void)
-{
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
-		_exit(errno);
-	raise(SIGSTOP);
-	for (;;)
-		raise(SIGUSR1);
-}
-
-/*
- * From the look at the TSC (the task is resumed) to its next stop, for a task
- * that does next to nothing. The least of `ticks` and what was
- * measured; returns 0, or why nothing can be.
- */
-static int measure_stop(uint64_t *ticks)
-{
-	const struct sched_param param = { .sched_priority = PRIO_TASK };
-	uint64_t start, took;
-	pid_t child = fork();
-	int status;
-
-	if (child == 0)
-		measure_child();
-	if (child < 0)
-		return -errno;
-	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
-		return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
-	sched_setscheduler(child, SCHED_FIFO, &param);
-	for (int i = 0; i < 200; i++) {
-		start = tsc_now();
-		ptrace(PTRACE_SYSCALL, child, 0, 0);
-		took = tsc_now() - start;
-		waitpid(child, &status, __WALL);
-		if (took < *ticks)
-			*ticks = took;
-	}
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
-	return 0;
-}
-
-int slice_init(char *why, size_t size)
-{
-	uint64_t ticks = UINT64_MAX;
-	int result = measure_stop(&ticks);
-
-	if (result) {
-		snprintf(why, size,
-			 "no process can be traced here (%s); fix: "
-			 "kernel.yama.ptrace_scope below 3 (3 stays until a reboot), and "
-			 "CAP_SYS_PTRACE in a container",
-			 strerror(-result));
-		return result;
-	}
-	/* The way in and the way out are about as long. */
-	enter_ticks = ticks / 2;
-	leave_ticks = ticks - ticks / 2;
-	return 0;
 }

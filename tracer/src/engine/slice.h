@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One turn of one task, and what its host is charged for it. */
+/* One turn of one task. */
 #ifndef KRONOS_SLICE_H
 #define KRONOS_SLICE_H
 
@@ -25,8 +25,6 @@ struct slice {
 	bool demoted;	   /* and, to no avail, taken its priority away */
 };
 
-/* Measures what a stop costs; 0, or says in `why` what keeps tasks from being traced. */
-int slice_init(char *why, size_t size);
 /* One turn of a task, until `limit` on its host's clock at the latest. */
 void slice_run(struct task *task, int64_t limit);
 /* Virtual time of `tsc` in the running slice. */

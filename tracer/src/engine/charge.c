@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a host is charged for a slice.
+ *
+ * It is real time from the task's first user instruction to its last stop, less
+ * what the stops themselves cost (measured at start). While a slice runs nothing
+ * dilated or of the engine runs beside it, except that the kernel may take the CPU
+ * away; a slice that looks long is checked against the CPU time that the task has
+ * really used.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "charge.h"
+#include "cputime.h"
+#include "engine.h"
+#include "host.h"
+#include "slice.h"
+#include "task.h"
+
+/* Real time that a host may compute in no virtual time before its clock goes on:
+ * many switches may share one. */
+#define BURST_MAX (250 * NSEC_PER_MSEC)
+#define BURST_MAX_INSTANT (2 * NSEC_PER_SEC)
+
+/* A slice so short is taken to have had the CPU for itself. */
+#define UNSTOLEN (50 * NSEC_PER_USEC)
+/* Between what such a slice was charged and what the kernel counts for it. */
+#define SLICE_ERROR (5 * NSEC_PER_USEC)
+
+uint64_t charge_enter_ticks;
+static uint64_t leave_ticks; /* from user code to the next look at the TSC */
+/* The least that was seen: from the timer's time to the watchdog, and from there
+ * to the look at the TSC. */
+static uint64_t wake_ticks = UINT64_MAX, stop_ticks = UINT64_MAX;
+
+int64_t charge_clock_read(const struct task *task, int64_t base)
+{
+	const struct clock_map *clock = task->process->clock;
+	int64_t last = clock ? *(volatile int64_t *)&clock->page->last : base;
+
+	return last > base ? last : base;
+}
+
+int64_t charge_instructions_ns(const struct slice *slice, uint64_t count, uint32_t *rest)
+{
+	const struct host *host = slice->host;
+	unsigned __int128 time = (unsigned __int128)count *
+				 (host->instruction_mult / slice->shares);
+
+	time += host->instruction_rest;
+	*rest = (uint32_t)time;
+	return (int64_t)(time >> 32);
+}
+
+/* No two tasks of a process run at the same time. */
+static int64_t cpu_time(const struct process *process)
+{
+	/* As clock_getcpuclockid() makes it. */
+	clockid_t clock = (clockid_t)((~(unsigned int)process->pid << 3) | 2);
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts))
+		return -1;
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+/* Has the host computed for long in no virtual time at all? */
+static bool burst_is_over(struct host *host)
+{
+	int64_t max = host_is_instant(host) ? BURST_MAX_INSTANT : BURST_MAX;
+
+	if (host->burst < max)
+		return false;
+	if (!host->warned_spin)
+		engine_warn("%s has computed for %lld ms in no virtual time, and may "
+			    "never stop: its clock goes on",
+			    host->name, max / NSEC_PER_MSEC);
+	host->warned_spin = true;
+	return true;
+}
+
+/*
+ * Was the CPU taken away meanwhile? What the process has used says so. Asking
+ * costs too much for each short slice: they are added up instead.
+ */
+static int64_t unstolen(struct process *process, int64_t real)
+{
+	int64_t used, expected;
+
+	if (real < UNSTOLEN) {
+		process->cpu_seen += real;
+		process->cpu_error += SLICE_ERROR;
+		return real;
+	}
+	used = cpu_time(process);
+	if (used < 0)
+		return real;
+	expected = process->cpu_seen + real;
+	if (process->cpu_seen && used + process->cpu_error + UNSTOLEN < expected) {
+		real = used - process->cpu_seen;
+		if (real < 0)
+			real = 0;
+	}
+	process->cpu_seen = used;
+	process->cpu_error = 0;
+	return real;
+}
+
+/* When the task's work ended, if the engine looked at the TSC at `end`. */
+static uint64_t work_end(const struct slice *slice, uint64_t end)
+{
+	uint64_t woken = slice->cut - slice->due, stopped = end - slice->cut;
+
+	if (!slice->cut || slice->cut < slice->due || slice->demoted)
+		return end - leave_ticks;
+	if (woken < wake_ticks)
+		wake_ticks = woken;
+	if (stopped < stop_ticks)
+		stop_ticks = stopped;
+	return end - wake_ticks - stop_ticks;
+}
+
+void charge_counted(const struct slice *slice, uint64_t count)
+{
+	struct host *host = slice->host;
+	int64_t ns = charge_instructions_ns(slice, count, &host->instruction_rest);
+
+	host->stats.slices++;
+	host->stats.cpu_ns += (uint64_t)ns;
+	slice->task->turn += ns;
+	cputime_charge(slice->task, ns * slice->shares);
+	if (slice->base + ns > host->clock)
+		host->clock = slice->base + ns;
+}
+
+void charge(const struct slice *slice, int64_t limit, uint64_t end)
+{
+	struct host *host = slice->host;
+	int64_t real = (int64_t)(work_end(slice, end) - slice->tsc_start);
+	int64_t clock = host_now(host);
+
+	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
+	host->burst += real;
+	host->stats.cpu_ns += (uint64_t)real;
+	host->stats.slices++;
+	slice->task->turn += real;
+	if (engine.live) {
+		cputime_charge(slice->task, real);
+		return;
+	}
+	if (host_is_instant(host)) {
+		/* It may wait for time to pass. */
+		if (burst_is_over(host))
+			clock += real;
+	} else if (!host->mult) {
+		if (burst_is_over(host))
+			clock = limit;
+	} else {
+		real = unstolen(slice->task->process, real);
+		clock = slice->base +
+			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
+				  slice->mult);
+	}
+	if (!host_is_instant(host))
+		clock = charge_clock_read(slice->task, clock);
+	cputime_charge(slice->task, (clock - slice->base) * slice->shares);
+	if (clock > host->clock)
+		host->clock = clock;
+}
+
+/* ---- what a stop costs ------------------------------------------------- */
+
+static _Noreturn void measure_child(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		_exit(errno);
+	raise(SIGSTOP);
+	for (;;)
+		raise(SIGUSR1);
+}
+
+/*
+ * From the look at the TSC (the task is resumed) to its next stop, for a task
+ * that does next to nothing. The least of `ticks` and what was
+ * measured; returns 0, or why nothing can be.
+ */
+static int measure_stop(uint64_t *ticks)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+	uint64_t start, took;
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		measure_child();
+	if (child < 0)
+		return -errno;
+	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+		return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+	sched_setscheduler(child, SCHED_FIFO, &param);
+	for (int i = 0; i < 200; i++) {
+		start = tsc_now();
+		ptrace(PTRACE_SYSCALL, child, 0, 0);
+		took = tsc_now() - start;
+		waitpid(child, &status, __WALL);
+		if (took < *ticks)
+			*ticks = took;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	return 0;
+}
+
+int charge_init(char *why, size_t size)
+{
+	uint64_t ticks = UINT64_MAX;
+	int result = measure_stop(&ticks);
+
+	if (result) {
+		snprintf(why, size,
+			 "no process can be traced here (%s); fix: "
+			 "kernel.yama.ptrace_scope below 3 (3 stays until a reboot), and "
+			 "CAP_SYS_PTRACE in a container",
+			 strerror(-result));
+		return result;
+	}
+	/* The way in and the way out are about as long. */
+	charge_enter_ticks = ticks / 2;
+	leave_ticks = ticks - ticks / 2;
+	return 0;
+}
