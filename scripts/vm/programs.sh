@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 
 dir=$1
 flags=(-O1 -g -static -D_GNU_SOURCE -Wall -Wextra -Werror -Ikernel_module/uapi -Itests/programs -Itracer/include)
-library=(tracer/src/lib/client.c tracer/src/lib/realtime.c tracer/src/common/messages.c)
+library=(tracer/src/lib/client.c tracer/src/lib/start.c tracer/src/lib/realtime.c tracer/src/common/messages.c)
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 make --silent -C tests/programs BUILD="$dir/programs" CFLAGS="-O1 -g -static"
