@@ -146,14 +146,17 @@ int64_t timer_overruns(struct timer *timer, struct host *host)
 
 void timers_tell(struct host *host)
 {
-	struct timer *timer, *next;
+	struct timer *timer = LIST_FIRST(&host->lagging);
 
-	for (timer = LIST_FIRST(&host->lagging); timer; timer = next) {
-		next = LIST_NEXT(timer, entry);
-		if (!timer->visible || timer->due > host_now(host))
+	while (timer) {
+		if (!timer->visible || timer->due > host_now(host)) {
+			timer = LIST_NEXT(timer, entry);
 			continue;
+		}
 		timer_cancel(timer, host);
 		timer->event.fire(&timer->event, host);
+		/* A process may have been seen to end meanwhile, with its timers. */
+		timer = LIST_FIRST(&host->lagging);
 	}
 }
 
