@@ -159,32 +159,9 @@ static bool begin_socket_wait(struct task *task, int fd, int option,
 	return deadline != HEAP_NEVER;
 }
 
-void timed_blocked(struct task *task)
+int socket_option_of(int64_t nr)
 {
-	struct blocked_call call;
-
-	if (!used || (task->wait.call && !task->wait.restart) ||
-	    !blocked_call(task, &call))
-		return;
-	switch (call.nr) {
-	case SYS_connect:
-		begin_socket_wait(task, (int)call.args[0], SO_SNDTIMEO,
-				  &socket_connect);
-		break;
-	case SYS_splice:
-		if (begin_socket_wait(task, (int)call.args[0], SO_RCVTIMEO,
-				      &socket_wait))
-			break;
-		begin_socket_wait(task, (int)call.args[2], SO_SNDTIMEO, &socket_wait);
-		break;
-	case SYS_write:
-	case SYS_writev:
-	case SYS_sendto:
-	case SYS_sendmsg:
-	case SYS_sendmmsg:
-	case SYS_sendfile:
-		begin_socket_wait(task, (int)call.args[0], SO_SNDTIMEO, &socket_wait);
-		break;
+	switch (nr) {
 	case SYS_read:
 	case SYS_readv:
 	case SYS_recvfrom:
@@ -192,7 +169,33 @@ void timed_blocked(struct task *task)
 	case SYS_recvmmsg:
 	case SYS_accept:
 	case SYS_accept4:
-		begin_socket_wait(task, (int)call.args[0], SO_RCVTIMEO, &socket_wait);
-		break;
+	case SYS_splice: /* or the other one, of its other descriptor */
+		return SO_RCVTIMEO;
+	case SYS_write:
+	case SYS_writev:
+	case SYS_sendto:
+	case SYS_sendmsg:
+	case SYS_sendmmsg:
+	case SYS_sendfile:
+	case SYS_connect:
+		return SO_SNDTIMEO;
 	}
+	return 0;
+}
+
+void timed_blocked(struct task *task)
+{
+	struct blocked_call call;
+	int option;
+
+	if (!used || (task->wait.call && !task->wait.restart) ||
+	    !blocked_call(task, &call))
+		return;
+	option = socket_option_of(call.nr);
+	if (!option ||
+	    begin_socket_wait(task, (int)call.args[0], option,
+			      call.nr == SYS_connect ? &socket_connect : &socket_wait))
+		return;
+	if (call.nr == SYS_splice)
+		begin_socket_wait(task, (int)call.args[2], SO_SNDTIMEO, &socket_wait);
 }

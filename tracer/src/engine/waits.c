@@ -203,25 +203,9 @@ static bool failed_with_eintr(const struct user_regs_struct *regs)
 	case SYS_semop:
 	case SYS_semtimedop:
 	case SYS_io_getevents:
-	/* These with a timeout of their socket. */
-	case SYS_read:
-	case SYS_readv:
-	case SYS_recvfrom:
-	case SYS_recvmsg:
-	case SYS_recvmmsg:
-	case SYS_write:
-	case SYS_writev:
-	case SYS_sendto:
-	case SYS_sendmsg:
-	case SYS_sendmmsg:
-	case SYS_sendfile:
-	case SYS_splice:
-	case SYS_accept:
-	case SYS_accept4:
-	case SYS_connect:
 		return true;
 	}
-	return false;
+	return socket_option_of((int64_t)regs->orig_rax);
 }
 
 static bool is_futex_wait(const struct timed_call *call,
