@@ -354,10 +354,15 @@ class KronosNet(WaitingNet):
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
 
-    def _requireOVS(self) -> None:
-        """Start the net's own Open vSwitch as a logical process, and let ovs-vsctl and the like find it."""
-        if self.ovs:
-            return
+    def _requireOVS(self, datapath: str) -> None:
+        """Have the net's own Open vSwitch, which ovs-vsctl and the like find, with this kind of datapath."""
+        if not self.ovs:
+            self._startOVS()
+        if datapath == "kernel" and self.ovs:
+            self.ovs.use_kernel_datapath()
+
+    def _startOVS(self) -> None:
+        """Start the net's Open vSwitch as a logical process."""
         self.experiment.add_host(PROCESS, pace="instant", place=FIRST_CPU)
         self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
         self.ovs.start()

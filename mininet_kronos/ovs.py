@@ -1,6 +1,6 @@
 """An Open vSwitch of one net's own: two daemons in a run directory, which end with the net.
 
-It needs no service and no kernel module (bridges use the userspace datapath), and leaves the system's
+It needs no service, and no kernel module unless a bridge uses the kernel's datapath, and leaves the system's
 Open vSwitch and its database alone. Each daemon is started behind an argv prefix: a tracer's puts it in
 virtual time, none leaves it in real time.
 """
@@ -32,6 +32,8 @@ DEVICE_GROUP = 0x6B726F6E  # of devices that are about to be removed
 NAMESPACE_MARK = "namespace"  # in a run directory: the devices go with a namespace
 RUN_PREFIX = "ovs-"  # of a run directory: then the orchestrator's pid
 USERSPACE_DATAPATH = "ovs-netdev"  # its TAP device, one per network namespace
+KERNEL_DATAPATH = "ovs-system"  # likewise
+KERNEL_MARK = "kernel-datapath"  # in a run directory: the kernel's datapath of this namespace is its own
 INTERNAL_PORTS = """["Open_vSwitch", {"op": "select", "table": "Interface", "columns": ["name"],
  "where": [["type", "==", "internal"]]}]"""
 SETTINGS = ("n-handler-threads=1", "n-revalidator-threads=1")
@@ -105,6 +107,25 @@ class PrivateOVS:
         except BaseException:
             self.stop()
             raise
+
+    def use_kernel_datapath(self) -> None:
+        """Let bridges have the kernel's datapath, of which there is one per network namespace.
+
+        Raises SwitchError if the kernel has none, or another Open vSwitch has it.
+        """
+        mark = self._require_directory() / KERNEL_MARK
+        if mark.exists():
+            return
+        if not Path("/sys/module/openvswitch").exists():
+            raise SwitchError(
+                "this kernel has no Open vSwitch datapath; modprobe openvswitch, or use datapath='user'"
+            )
+        if not self.namespace and Path("/sys/class/net", KERNEL_DATAPATH).exists():
+            raise SwitchError(
+                f"another Open vSwitch has the kernel's datapath (interface {KERNEL_DATAPATH}); "
+                "end it first, or use datapath='user'"
+            )
+        mark.touch()
 
     def wait_ready(self, timeout: float = 20.0) -> None:
         """Wait until ovs-vswitchd has done all that the database asks; raise SwitchError if it does not.
@@ -221,7 +242,9 @@ def cleanup_command(directory: Path) -> str:
         f"[ -e {where}/{NAMESPACE_MARK} ] || "
         f'for i in {USERSPACE_DATAPATH} $({query} | grep -o \'"name":"[^"]*\' | cut -d\'"\' -f4); do '
         f"[ ! -e /sys/class/net/$i/tun_flags ] || {{ ip link set $i group {DEVICE_GROUP}; any=1; }}; done; "
-        f"[ -z $any ] || ip link delete group {DEVICE_GROUP}; rm -rf {where}"
+        f"[ -z $any ] || ip link delete group {DEVICE_GROUP}; "
+        f"[ ! -e {where}/{KERNEL_MARK} ] || [ ! -e /sys/class/net/{KERNEL_DATAPATH} ] || "
+        f"[ -e {where}/{NAMESPACE_MARK} ] || ovs-dpctl del-dp {KERNEL_DATAPATH}; rm -rf {where}"
     )
 
 

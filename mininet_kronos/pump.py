@@ -66,7 +66,7 @@ class Pump:
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach
-        self.require_ovs: Callable[[], None] = lambda: None  # starts the net's Open vSwitch
+        self.require_ovs: Callable[[str], None] = lambda _datapath: None  # starts the net's Open vSwitch
         self.stopping = False  # Mininet takes the net down, whose processes have ended
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time

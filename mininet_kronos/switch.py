@@ -22,6 +22,7 @@ from mininet_kronos.units import SECOND
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
 
+DATAPATHS = "user", "kernel"
 PROCESS = "ovs"  # the logical process that all instant Open vSwitch switches share
 
 
@@ -106,7 +107,7 @@ class KronosSwitchMixin(KronosNodeMixin):
 
 
 class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
-    """OVSSwitch with the userspace datapath.
+    """OVSSwitch in virtual time, with the userspace datapath unless asked for the kernel's.
 
     Instant switches share one Open vSwitch of the net's. Their shells are in its logical process, so that
     ovs-ofctl and the like work while the network is frozen: they take no virtual time. Other switches have an
@@ -127,19 +128,23 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         """Make the switch.
 
         pace, cpu_speed, counter: as for KronosSwitchMixin
-        other parameters: as for OVSSwitch; the datapath is always 'user'.
+        datapath: 'user', or, with the kernel engine, 'kernel': it forwards in zero virtual time at any pace
+        other parameters: as for OVSSwitch.
         """
         kronos = require_pump(self, name, kronos)
-        if datapath != "user":
+        if datapath not in DATAPATHS:
+            raise ParameterError(f"{name}: datapath must be one of {', '.join(DATAPATHS)}, not {datapath!r}")
+        if datapath == "kernel" and kronos.experiment.engine != "kernel":
             raise ParameterError(
-                f"{name}: the {datapath} datapath is outside virtual time; leave datapath out (it is 'user')"
+                f"{name}: the {datapath} datapath is outside virtual time; leave it out (it is 'user'), or "
+                "use engine='kernel'"
             )
         self.ovs: PrivateOVS | None = None  # of its own
         self.controllerCount = 0
         self.controlIntf = None  # Mininet's Switch gives none to one in a namespace
         params = {**params, "kronos": kronos, "datapath": datapath}
         if pace == "instant":
-            kronos.require_ovs()
+            kronos.require_ovs(datapath)
             KronosNodeMixin.__init__(self, name, *args, process=PROCESS, **params)
         else:
             params = {**params, "pace": pace, "cpu_speed": cpu_speed, "counter": counter}
@@ -172,6 +177,8 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         """Start an Open vSwitch in this switch's namespace and logical process."""
         self.ovs = PrivateOVS(self.tracer(), namespace=self.pid)
         self.ovs.start()
+        if self.datapath == "kernel":
+            self.ovs.use_kernel_datapath()
         self.socketDirectory = Path(self.ovs.env["OVS_RUNDIR"])  # OVS connects to no other sockets
         self.kronos.experiment.on_abort(self.ovs.cleanup_command)
         report_trouble(self.kronos, f"{self.name}:", self.ovs)
