@@ -68,6 +68,8 @@ static long do_info(struct kronos_info *info)
 	info->abi = KRONOS_MODULE_ABI;
 	info->state = state();
 	info->features = kronos_tsc_virtual() ? KRONOS_FEATURE_RDTSC : 0;
+	if (kronos_instructions_available())
+		info->features |= KRONOS_FEATURE_INSTRUCTIONS;
 	info->owner = pid_vnr(owner.process);
 	info->cpus = num_online_cpus();
 	return 0;
@@ -184,11 +186,16 @@ static long do_initialize(struct file *file, const struct kronos_initialize *ini
 
 static long do_add_host(const struct kronos_host *host)
 {
+	int result;
+
 	if (host->pace > KRONOS_MODULE_INSTANT || host->counter > KRONOS_MODULE_WORK_FREE ||
 	    host->cores > KRONOS_CORES_MAX || !memchr(host->name, 0, sizeof(host->name)))
 		return -EINVAL;
-	if (host->counter == KRONOS_MODULE_INSTRUCTIONS)
-		return -EOPNOTSUPP;
+	if (host->counter == KRONOS_MODULE_INSTRUCTIONS) {
+		result = kronos_instructions_start();
+		if (result)
+			return result;
+	}
 	return kronos_lp_add(host);
 }
 
@@ -264,6 +271,7 @@ static void stop(void)
 		kronos_tasks_kill(0);
 	kronos_rounds_end();
 	kronos_tasks_release();
+	kronos_instructions_stop();
 	put_pid(owner.process);
 	owner.process = NULL;
 	WRITE_ONCE(owner.file, NULL);

@@ -227,7 +227,7 @@ static bool usable(struct clock_event_device *lapic, unsigned int cpu)
  */
 static int refuse_frozen(unsigned int cpu)
 {
-	return kronos_frozen() ? -EBUSY : 0;
+	return kronos_frozen() || kronos_instructions_counting() ? -EBUSY : 0;
 }
 
 /* On the CPU itself, as the next one. */
@@ -267,7 +267,7 @@ static int give_back(unsigned int cpu)
 {
 	struct kronos_cpu *kc = per_cpu_ptr(&kronos_cpus, cpu);
 
-	if (kronos_frozen())
+	if (kronos_frozen() || kronos_instructions_counting())
 		return -EBUSY;
 	if (!kc->lapic)
 		return 0;

@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 
 #include "kronos.h"
+#include "trace.h"
 
 static DEFINE_RAW_SPINLOCK(gate_lock);
 static LIST_HEAD(ready); /* hosts whose queue is not empty */
@@ -70,6 +71,7 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 	set_bit(KRONOS_TURN, &t->flags);
 	kronos_task_active(t);
 	kronos_stats.slices++;
+	trace_kronos_turn(t->task->pid, t->lp->id, kronos_core_now(core));
 }
 
 /* Gives turns to those who wait; all but the caller must then be woken. */

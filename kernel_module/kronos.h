@@ -67,14 +67,34 @@ struct kronos_cpu {
 	u64 cut;			/* TSC at which its turn is over */
 	unsigned int paused;		/* so many times over */
 	u64 pause;			/* TSC since when */
+	u64 counted;			/* instructions at `start` */
 
 	/* Wake-ups that cannot be done under the scheduler's locks (gate.c). */
 	struct irq_work wake_work;
 	struct llist_head wake;
 	struct llist_head dead;
+
+	/* Instructions in user mode, if a host's work is counted by them (instructions.c). */
+	struct perf_event *counter;
+	struct irq_work cut_work;
 };
 
 DECLARE_PER_CPU(struct kronos_cpu, kronos_cpus);
+
+/* ---- instructions (instructions.c) ---------------------------------------- */
+
+struct perf_event;
+
+int kronos_instructions_init(void);
+bool kronos_instructions_available(void);
+/* Counts on all CPUs, which stay as long: both by the owner. */
+int kronos_instructions_start(void);
+void kronos_instructions_stop(void);
+bool kronos_instructions_counting(void);
+/* On this CPU so far; interrupts are off here and below. */
+u64 kronos_instructions(struct kronos_cpu *kc);
+/* Calls kronos_slice_overflown() after so many. */
+void kronos_instructions_arm(struct kronos_cpu *kc, u64 count);
 
 /* ---- virtual timer interrupts (events.c) ---------------------------------- */
 
@@ -93,6 +113,7 @@ void kronos_events_arm_cut(struct kronos_cpu *kc);
 
 struct kronos_core {
 	atomic64_t position;	    /* its clock, on the axis of kronos_now() */
+	u32 fraction;		    /* of a nanosecond, that is charged later */
 	struct kronos_task *holder; /* who has the turn */
 };
 
@@ -101,7 +122,7 @@ struct kronos_lp {		/* a host: the field's "logical process" */
 	struct list_head queue; /* tasks at the gate that wait for a turn */
 	struct list_head ready; /* among the hosts whose queue is not empty */
 	u32 id, pace, counter, cores;
-	u64 cost;		/* virtual ns per ns of work, 32.32; 0: it is free */
+	u64 cost;		/* virtual ns per unit of work, 32.32; 0: it is free */
 	u64 read_cost;		/* virtual ns per reading of a clock, if work is free */
 	atomic_t tasks;
 	atomic64_t work;	/* ns of CPU time charged */
@@ -120,7 +141,7 @@ struct kronos_task {
 	struct kronos_core *core;   /* where it ran last */
 	unsigned long flags;	    /* bits: KRONOS_* below */
 	u64 woken;		    /* clock of whoever has woken it */
-	u64 turn;		    /* real ns of its turn so far */
+	u64 turn;		    /* ns of its turn so far: CPU time, or virtual with instructions */
 	u64 work;		    /* ns of CPU time charged */
 	u64 slack;		    /* its timer slack before */
 };
@@ -181,6 +202,8 @@ void kronos_slice_pause(void);
 void kronos_slice_resume(void);
 /* The real timer has found that the slice is over. */
 void kronos_slice_expired(struct kronos_cpu *kc);
+/* So many instructions have been executed, or others' (instructions.c). */
+void kronos_slice_overflown(struct kronos_cpu *kc);
 /* Recomputes the end of the slice that runs here. */
 void kronos_slice_limit(struct kronos_cpu *kc);
 /* The clock of whoever runs here; the network's if nobody's work is counted. */

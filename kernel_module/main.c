@@ -11,6 +11,7 @@ static const struct part {
 } parts[] = {
 	{ kronos_symbols_find, NULL },
 	{ kronos_clock_init, kronos_clock_exit },
+	{ kronos_instructions_init, NULL },
 	{ kronos_events_init, kronos_events_exit },
 	{ kronos_tasks_init, kronos_tasks_exit },
 	{ kronos_tsc_init, kronos_tsc_exit },

@@ -14,6 +14,9 @@
 #include "compat.h"
 #include "kronos.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 struct kronos_module_stats kronos_stats;
 
 static bool started; /* frozen at least once since the experiment began */
@@ -133,6 +136,7 @@ static int settle(void)
 		spent = kronos_real_ns() - start;
 		kronos_stats.quiesce_ns += spent;
 		kronos_debug_phase(KRONOS_PHASE_SETTLE, spent);
+		trace_kronos_settle(kronos_now(), spent);
 	} while (!result && kronos_events_next() <= kronos_now());
 	return result;
 }
@@ -148,6 +152,7 @@ static int run_window(u64 end)
 	spent = kronos_real_ns() - start;
 	kronos_stats.run_ns += spent;
 	kronos_debug_phase(KRONOS_PHASE_WINDOW, spent);
+	trace_kronos_window(kronos_gate_end(), spent);
 	return result;
 }
 
@@ -190,6 +195,7 @@ static int one_step(struct kronos_progress *progress)
 
 	idle = idle_rounds(progress->timestep_ns, progress->rounds - progress->done);
 	if (idle > 0) {
+		trace_kronos_skip(kronos_now(), idle);
 		kronos_clock_advance(kronos_now() + idle * progress->timestep_ns);
 		kronos_stats.rounds_skipped += idle;
 		progress->done += idle;

@@ -11,6 +11,7 @@
 #include <asm/msr.h>
 
 #include "kronos.h"
+#include "trace.h"
 
 #define QUANTUM_NS NSEC_PER_MSEC /* of a turn, if others of the host wait */
 
@@ -38,16 +39,39 @@ static u64 notrace ticks(struct kronos_cpu *kc)
 	return ticks_since(kc->start, kc->paused ? kc->pause : rdtsc());
 }
 
+static bool notrace by_instructions(const struct kronos_lp *lp)
+{
+	return lp->counter == KRONOS_MODULE_INSTRUCTIONS && lp->cost;
+}
+
+/* What a host's work takes, in virtual time; a fraction is left for the next time. */
+static u64 cost_of(struct kronos_task *t, u64 units)
+{
+	u64 fraction = (u64)t->core->fraction + (u32)(units * t->lp->cost);
+
+	t->core->fraction = fraction;
+	return mul_u64_u64_shr(units, t->lp->cost, 32) + (fraction >> 32);
+}
+
 static void charge(struct kronos_cpu *kc)
 {
 	struct kronos_task *t = kc->task;
-	u64 done = ticks(kc), ns = kronos_tsc_to_ns(done);
+	u64 done = ticks(kc), ns = kronos_tsc_to_ns(done), taken;
 
 	kc->start += done;
+	if (by_instructions(t->lp)) {
+		u64 before = kc->counted;
+
+		kc->counted = kronos_instructions(kc);
+		taken = cost_of(t, kc->counted - before);
+		t->turn += taken;
+	} else {
+		taken = cost_of(t, ns);
+		t->turn += ns;
+	}
 	t->work += ns;
-	t->turn += ns;
 	atomic64_add(ns, &t->lp->work);
-	atomic64_add(mul_u64_u64_shr(ns, t->lp->cost, 32), &t->core->position);
+	atomic64_add(taken, &t->core->position);
 }
 
 static u64 free_limit(void)
@@ -69,12 +93,26 @@ static u64 budget(struct kronos_task *t)
 	return mul_u64_u64_div_u64(left, 1ULL << 32, t->lp->cost);
 }
 
+/* The same in instructions. A turn is virtual time then: nothing depends on the machine's. */
+static u64 instructions(struct kronos_task *t)
+{
+	s64 left = kronos_gate_end() - atomic64_read(&t->core->position);
+
+	left = min_t(s64, left, QUANTUM_NS);
+	return left > 0 ? mul_u64_u64_div_u64(left, 1ULL << 32, t->lp->cost) + 1 : 1;
+}
+
 void kronos_slice_limit(struct kronos_cpu *kc)
 {
 	/* Without a turn it is in the kernel, on its way to the gate. Paused, it has all the time. */
 	if (!test_bit(KRONOS_TURN, &kc->task->flags) || test_bit(KRONOS_CUT, &kc->task->flags) ||
 	    kc->paused) {
 		kc->cut = U64_MAX;
+		return;
+	}
+	if (by_instructions(kc->task->lp)) {
+		kc->cut = U64_MAX;
+		kronos_instructions_arm(kc, instructions(kc->task));
 		return;
 	}
 	kc->cut = kc->start + kronos_ns_to_tsc(budget(kc->task));
@@ -87,6 +125,7 @@ void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t)
 	kc->task = t;
 	kc->paused = 0;
 	kc->start = rdtsc();
+	kc->counted = kronos_instructions(kc);
 	kronos_slice_limit(kc);
 }
 
@@ -156,10 +195,17 @@ void kronos_slice_expired(struct kronos_cpu *kc)
 	charge(kc);
 	if (test_bit(KRONOS_TURN, &t->flags) && turn_is_over(t)) {
 		kronos_stats.cuts++;
+		trace_kronos_cut(t->task->pid, t->lp->id, atomic64_read(&t->core->position));
 		set_bit(KRONOS_CUT, &t->flags);
 		kronos_gate_arm(t);
 	}
 	kronos_slice_limit(kc);
+}
+
+void kronos_slice_overflown(struct kronos_cpu *kc)
+{
+	if (kronos_frozen() && kc->task && by_instructions(kc->task->lp))
+		kronos_slice_expired(kc);
 }
 
 u64 kronos_core_now(struct kronos_core *core)
@@ -177,10 +223,11 @@ u64 notrace kronos_slice_now(void)
 	kc = this_cpu_ptr(&kronos_cpus);
 	now = kronos_now();
 	if (kc->task) {
-		u64 ns = kronos_tsc_to_ns(ticks(kc));
+		struct kronos_lp *lp = kc->task->lp;
+		u64 units = by_instructions(lp) ? kronos_instructions(kc) - kc->counted :
+						  kronos_tsc_to_ns(ticks(kc));
 
-		now = atomic64_read(&kc->task->core->position) +
-		      mul_u64_u64_shr(ns, kc->task->lp->cost, 32);
+		now = atomic64_read(&kc->task->core->position) + mul_u64_u64_shr(units, lp->cost, 32);
 	}
 	local_irq_restore(flags);
 	return now;

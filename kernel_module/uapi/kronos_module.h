@@ -78,8 +78,9 @@ struct kronos_host {
 	__u32 counter; /* enum kronos_module_counter */
 	__u32 cores;   /* tasks that run at once; 0 is 1, at most 64 */
 	/*
-	 * Virtual nanoseconds that a unit of work takes, times 2^32: for a
-	 * relative CPU speed s, 2^32 / s. 0: 2^32.
+	 * Virtual nanoseconds that a unit of work (a nanosecond of CPU time, or an
+	 * instruction in user mode) takes, times 2^32: for a relative CPU speed
+	 * s, 2^32 / s. 0: 2^32.
 	 */
 	__u64 cost;
 	char name[KRONOS_MODULE_NAME_MAX]; /* ends with a NUL */
