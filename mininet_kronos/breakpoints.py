@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-import struct
-import subprocess
 from collections import deque
-from ctypes import addressof, create_string_buffer
 from typing import Any
 
-from mininet_kronos.errors import BreakpointReached, MissingProgramError, ParameterError
+from mininet_kronos.errors import BreakpointReached, ParameterError
+from mininet_kronos.frames import FRAME_MAX, compile_filter, describe_frame
 from mininet_kronos.pump import Pump
 from mininet_kronos.units import format_duration, parse_duration
 
-SO_ATTACH_FILTER = 26  # <asm/socket.h>
-FRAME_MAX = 65600
 LINE_MAX = 4096  # characters of a line without end that a pattern is sought in
 
 
@@ -106,11 +102,7 @@ class FrameBreakpoint(Breakpoint):
     def __init__(self, pump: Pump, link: Any, expression: str) -> None:
         """link: a KronosLink; expression: as tcpdump takes it, '' for any frame."""
         super().__init__(pump, f"a frame on {link}{f' that matches {expression!r}' if expression else ''}")
-        program = compile_filter(expression)
-        theirs, self._ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with theirs:
-            attach_filter(self._ours, program)
-            pump.experiment.watch_link(link.kronos_link, theirs.fileno())
+        self._ours: socket.socket = link.frames(compile_filter(expression))
         pump.watch(self._ours.fileno(), self._take)
 
     def _take(self) -> None:
@@ -121,36 +113,6 @@ class FrameBreakpoint(Breakpoint):
         if self._ours.fileno() >= 0:
             self.pump.unwatch(self._ours.fileno(), self._take)
             self._ours.close()
-
-
-def compile_filter(expression: str) -> bytes:
-    """Return a tcpdump filter for Ethernet as classic BPF; raise ParameterError if it is wrong."""
-    command = ["tcpdump", "-y", "EN10MB", "-ddd", expression]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise MissingProgramError("tcpdump is not installed; run: apt-get install tcpdump") from None
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ParameterError(f"filter '{expression}' is not understood: {said.removeprefix('tcpdump: ')}")
-    lines = done.stdout.split("\n")[1:]
-    return b"".join(struct.pack("=HBBI", *map(int, line.split())) for line in lines if line.strip())
-
-
-def attach_filter(receiver: socket.socket, program: bytes) -> None:
-    """Let a socket receive only what a classic BPF program lets through."""
-    buffer = create_string_buffer(program, len(program))
-    header = struct.pack("HL", len(program) // 8, addressof(buffer))
-    receiver.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, header)
-
-
-def describe_frame(frame: bytes) -> str:
-    """Return a frame as tcpdump prints it."""
-    capture = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, FRAME_MAX, 1)
-    capture += struct.pack("=IIII", 0, 0, len(frame), len(frame)) + frame
-    done = subprocess.run(["tcpdump", "-n", "-t", "-r", "-"], input=capture, capture_output=True, check=False)
-    lines = done.stdout.decode(errors="replace").splitlines()
-    return lines[0] if lines else f"{len(frame)} bytes"
 
 
 class Breakpoints:

@@ -144,7 +144,11 @@ class KronosCLI(CompletingCLI):
             f"engine: {experiment.mechanisms}\n"
         )
         for name in experiment.hosts:
-            output(f"{_describe(experiment.host_status(name))}\n")
+            if experiment.engine == "kernel":  # which does not follow the calls of tasks
+                stats, clock = experiment.host_stats(name), experiment.host_time(name)
+                output(f"{name}: clock {format_duration(clock)}, CPU time {format_duration(stats.cpu_ns)}\n")
+            else:
+                output(f"{_describe(experiment.host_status(name))}\n")
 
     def do_links(self, line: str) -> None:
         """Report on links: whether they are up, their parameters, and what each end has sent.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNET = 0x40000000
+from mininet_kronos.namespace import network_namespace
 
 # Netlink, from linux/netlink.h, linux/rtnetlink.h and linux/gen_stats.h.
 _REQUEST_DUMP = 0x301
@@ -73,28 +69,8 @@ def _device(pid: int, interface: str) -> tuple[tuple[int, int], tuple[int, int]]
     raise OSError(f"there is no interface {interface} in the namespace of process {pid}")
 
 
-@contextmanager
-def _namespace(pid: int) -> Iterator[None]:
-    """Be in another process' network namespace for a moment."""
-    ours, theirs = (os.open(f"/proc/{who}/ns/net", os.O_RDONLY) for who in ("thread-self", pid))
-    try:
-        _setns(theirs)
-        try:
-            yield
-        finally:
-            _setns(ours)
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
-def _setns(namespace: int) -> None:
-    if _libc.setns(namespace, _CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
 def _qdiscs(pid: int, interface: str) -> list[_Qdisc]:
-    with _namespace(pid):
+    with network_namespace(pid):
         index = socket.if_nametoindex(interface)
         netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     size = _HEADER.size + _TCMSG.size

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 from mininet.link import Link, TCIntf
 
 from mininet_kronos.errors import ParameterError
 from mininet_kronos.kernel_counters import read_counters
-from mininet_kronos.link import ObservedIntfMixin
+from mininet_kronos.kernel_taps import Capture, open_tap
+from mininet_kronos.link import ObservedIntfMixin, capture_both
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.records import LinkParams, LinkStats
 
@@ -25,7 +28,20 @@ class KernelIntf(ObservedIntfMixin, TCIntf):
     def __init__(self, *args: Any, **params: Any) -> None:
         self.model: dict[str, Any] = {}
         self.params_read = LinkParams()
+        self._capture: Capture | None = None
         super().__init__(*args, **params)
+
+    def delete(self) -> None:
+        """Delete the interface; its capture ends."""
+        self._captureTo(None)
+        super().delete()
+
+    def _captureTo(self, path: Path | None) -> None:
+        if self._capture:
+            self._capture.stop()
+        self._capture = Capture(self.node.pid, self.name, path) if path else None
+        if self._capture:
+            self.node.kronos.experiment.on_abort(self._capture.cleanup_command)
 
     def config(self, **params: Any) -> Any:
         """Configure the end, as Intf.config(), and what it sends, from now on; what is not given stays.
@@ -56,15 +72,16 @@ class KernelLink(Link):
     """A link in virtual time between two nodes of a KronosNet, with the kernel engine."""
 
     def __init__(self, node1: Any, node2: Any, *args: Any, **params: Any) -> None:
-        """Make the link; parameters as for KronosLink, but for those of its own models and capture."""
-        if params.pop("capture", False):
-            raise ParameterError(
-                f"{node1}-{node2}: links of the kernel engine are not captured; run tcpdump in a host, "
-                "which shows virtual time there"
-            )
+        """Make the link; parameters as for KronosLink, but for those of its own models."""
+        capture = params.pop("capture", False)
         params.setdefault("cls1", KernelIntf)
         params.setdefault("cls2", KernelIntf)
         super().__init__(node1, node2, *args, fast=False, **params)
+        capture_both(self, capture)
+
+    def frames(self, program: bytes) -> socket.socket:
+        """Return a socket that receives what passes on the link and a classic BPF program lets through."""
+        return open_tap(self.intf1.node.pid, self.intf1.name, program)
 
     def counters(self, direction: int) -> LinkStats:
         """Return what a direction (0: what intf1 sends) has carried, as the kernel has counted it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import socket
 import struct
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from mininet.node import Switch
 from mininet.util import quietRun
 
 from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
+from mininet_kronos.frames import attach_filter
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.node import KronosNodeMixin
 from mininet_kronos.records import LinkParams, LinkStats
@@ -65,12 +67,45 @@ class ObservedIntfMixin:
         links = self.node.observe("ip", "-o", "link", "show")
         return "OK" if f" {self.name}:" in links else "MISSING"
 
+    def capture(self, path: str | Path | None = None) -> Path:
+        """Write what this end sends and receives to a pcap file with virtual stamps in ns, from now on.
+
+        path: None: NAME.pcap among the net's captures. A capture that goes on already ends.
+        """
+        path = self.node.kronos.captures / f"{self.name}.pcap" if path is None else Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("wb").close()
+        except OSError as problem:
+            raise ParameterError(
+                f"{self}: cannot write a capture to {path}: {problem.strerror}; name another file"
+            ) from None
+        self._captureTo(path)
+        return path
+
+    def stopCapture(self) -> None:
+        """End the capture."""
+        self._captureTo(None)
+
+    def _captureTo(self, path: Path | None) -> None:
+        """Let the capture go to a file from now on, or nowhere."""
+        raise NotImplementedError
+
     def delete(self) -> None:
         """Delete the interface."""
         if self.node.shell and not self.node.kronos.stopped:
             self.node.observe("ip", "link", "del", self.name)
         self.node.delIntf(self)
         self.link = None
+
+
+def capture_both(link: Any, where: bool | str | Path) -> None:
+    """Capture both ends of a link, as its parameter `capture` says."""
+    if isinstance(where, str) and "/" not in where:
+        where = parse_flag(where, f"{link}: capture")  # mn's command line gives text
+    if where:
+        for intf in (link.intf1, link.intf2):
+            intf.capture(None if where is True else Path(where, f"{intf.name}.pcap"))
 
 
 class KronosIntf(ObservedIntfMixin, Intf):
@@ -99,30 +134,14 @@ class KronosIntf(ObservedIntfMixin, Intf):
             result = super().config(**rest)
         return result
 
-    def capture(self, path: str | Path | None = None) -> Path:
-        """Write what this end sends and receives to a pcap file with virtual stamps in ns, from now on.
-
-        path: None: NAME.pcap among the net's captures. A capture that goes on already ends.
-        """
-        path = self.node.kronos.captures / f"{self.name}.pcap" if path is None else Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("wb")
-        except OSError as problem:
-            raise ParameterError(
-                f"{self}: cannot write a capture to {path}: {problem.strerror}; name another file"
-            ) from None
-        with file:
-            self._captureTo(file.fileno())
-        return path
-
-    def stopCapture(self) -> None:
-        """End the capture."""
-        self._captureTo(-1)
-
-    def _captureTo(self, descriptor: int) -> None:
+    def _captureTo(self, path: Path | None) -> None:
         link: Any = self.link
-        link.kronos.experiment.capture(link.kronos_link, int(self is link.intf2), descriptor)
+        capture, end = link.kronos.experiment.capture, int(self is link.intf2)
+        if path is None:
+            capture(link.kronos_link, end)
+        else:
+            with path.open("wb") as file:
+                capture(link.kronos_link, end, file.fileno())
 
 
 class KronosLink(Link):
@@ -130,14 +149,6 @@ class KronosLink(Link):
 
     With the kernel engine it is a KernelLink: the kernel's own traffic control does what is asked for.
     """
-
-    def __new__(cls, node1: Any, *args: Any, **params: Any) -> Any:
-        """Make what this engine's links are."""
-        if isinstance(node1, KronosNodeMixin) and node1.kronos.experiment.engine == "kernel":
-            from mininet_kronos.kernel_link import KernelLink
-
-            return KernelLink(node1, *args, **params)
-        return super().__new__(cls)
 
     def __init__(
         self,
@@ -172,6 +183,15 @@ class KronosLink(Link):
                     f"{node}: {type(node).__name__} is outside virtual time and cannot have a KronosLink; "
                     "use KronosNet with its own host and switch classes"
                 )
+        if node1.kronos.experiment.engine == "kernel":  # here, since mn's --link gives parameters here
+            from mininet_kronos.kernel_link import KernelLink
+
+            self.__class__ = KernelLink
+            KernelLink.__init__(
+                self, node1, node2, port1, port2, intfName1=intfName1, intfName2=intfName2,
+                params1=params1, params2=params2, capture=capture, **params
+            )  # fmt: skip
+            return
         self.kronos: Pump = node1.kronos
         self._id: int | None = None
         ends = [dict(params1 or {}), dict(params2 or {})]
@@ -197,14 +217,15 @@ class KronosLink(Link):
         finally:
             for tap in self._taps:
                 os.close(tap)
-        self._capture(capture)
+        capture_both(self, capture)
 
-    def _capture(self, where: bool | str | Path) -> None:
-        if isinstance(where, str) and "/" not in where:
-            where = parse_flag(where, f"{self}: capture")  # mn's command line gives text
-        if where:
-            for intf in (self.intf1, self.intf2):
-                intf.capture(None if where is True else Path(where, f"{intf.name}.pcap"))
+    def frames(self, program: bytes) -> socket.socket:
+        """Return a socket that receives what passes on the link and a classic BPF program lets through."""
+        theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with theirs:
+            attach_filter(ours, program)
+            self.kronos.experiment.watch_link(self.kronos_link, theirs.fileno())
+        return ours
 
     def delete(self) -> None:
         """Delete the link: its interfaces go, and what is on its way is lost."""

@@ -78,7 +78,7 @@ class PrivateOVS:
         """ovs-vswitchd's process id."""
         return self.processes["ovs-vswitchd"].pid
 
-    def start(self, timeout: float = 20.0) -> None:
+    def start(self, timeout: float = 60.0) -> None:
         """Start both daemons and wait until they answer.
 
         timeout: seconds of real time. Raises MissingProgramError, SwitchError.
@@ -127,7 +127,7 @@ class PrivateOVS:
             )
         mark.touch()
 
-    def wait_ready(self, timeout: float = 20.0) -> None:
+    def wait_ready(self, timeout: float = 60.0) -> None:
         """Wait until ovs-vswitchd has done all that the database asks; raise SwitchError if it does not.
 
         timeout: seconds of real time.
@@ -178,7 +178,7 @@ class PrivateOVS:
                 start_new_session=True,
             )
 
-    def _command(self, *command: str, timeout: float = 20.0) -> None:
+    def _command(self, *command: str, timeout: float = 60.0) -> None:
         """Run one of Open vSwitch's tools to its end, in real time."""
         environment = {**os.environ, **self.env}
         try:

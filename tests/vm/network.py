@@ -1,24 +1,38 @@
-"""Mininet networks with the kernel engine: what is measured is what the links' parameters say.
+"""The same Mininet network with both engines, and with both datapaths of Open vSwitch: links do what their
+parameters say, and all have the same figures.
 
 Computation is free, so that it does not matter how fast the machine is.
 """
 
 import re
 import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from mininet.topo import Topo
+from mininet.util import customClass
 
 from mininet_kronos import KronosNet, KronosRyu
+from mininet_kronos.cli import KronosCLI
 from mininet_kronos.errors import ParameterError
+from mininet_kronos.link import KronosLink
 
 
 class Pair(Topo):
     """h1 -- s1 -- h2."""
 
-    def build(self):
-        switch = self.addSwitch("s1")
+    def build(self, datapath):
+        switch = self.addSwitch("s1", datapath=datapath)
         for name in "h1", "h2":
-            self.addLink(self.addHost(name, counter="free"), switch, bw=10, delay="50ms")
+            self.addLink(self.addHost(name, counter="free"), switch)
+
+
+class Figures(NamedTuple):
+    """What is measured in each network."""
+
+    round_trips: list[float]  # ms
+    rate: float  # kbit/s
 
 
 def say(*words):
@@ -42,6 +56,7 @@ def check_ping(client, server):
     say("figure round trips of 200 ms:", *times)
     assert len(times) == 10, text
     assert all(200 <= ms < 201 for ms in times), text
+    return times
 
 
 def check_refused(client, server):
@@ -60,10 +75,10 @@ def check_control_delay(net):
         raise AssertionError("a control_delay is not refused")
 
 
-def check_tcp(net, client, server):
+def check_tcp(net, client, server, seconds):
     """TCP fills the links, whose bandwidth includes 70 bytes of headers for each 1448 of data."""
     listener = server.popen("iperf -s", stdout=subprocess.PIPE)
-    client.sendCmd("iperf -c", server.IP(), "-t 20 -i 2 -f k")
+    client.sendCmd("iperf -c", server.IP(), f"-t {seconds} -i 2 -f k")
     text = ""
     while client.waiting:
         line = client.monitor()
@@ -74,6 +89,32 @@ def check_tcp(net, client, server):
     rate = float(re.findall(r"([\d.]+) Kbits/sec", text)[-1])
     say(f"figure TCP over 10 Mbit/s: {rate / 1000} Mbit/s, at {net.now / 1e9} s")
     assert 8500 < rate < 10000, text
+    return rate
+
+
+def check_command_line(net, directory):
+    """Verbs of the command line: a capture has the round trip's stamps, and a breakpoint stops at a frame."""
+    script = Path(directory, "lines")
+    capture = Path(directory, "h1.pcap")
+    script.write_text(
+        f"time\nstatus\nlinks\nstep 10ms\ncapture h1-eth0 {capture}\nh1 ping -c 1 h2\n"
+        "capture stop\nbreak h2-s1 icmp\nh1 ping -c 1 h2\n"
+    )
+    start = net.now
+    KronosCLI(net, script=str(script))
+    say(f"figure the command line's pings: {(net.now - start) / 1e6} ms")
+    # The second one has gone from h1 to h2's end: two delays, and what the frames take at 10 Mbit/s.
+    assert 310 < (net.now - start) / 1e6 < 312, net.now - start
+    shown = subprocess.run(
+        ["tcpdump", "-nttr", capture, "--time-stamp-precision=nano", "icmp"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    say(shown)
+    request, reply = (float(line.split()[0]) for line in shown.splitlines())
+    # The kernel's traffic control delays what h1 sends before it is captured.
+    assert 0.149 < reply - request < 0.152, shown
+    net.get("h1").sendInt()
+    net.get("h1").waitOutput()
 
 
 def check_counters(net):
@@ -82,20 +123,49 @@ def check_counters(net):
     for link in net.links:
         for direction in 0, 1:
             stats = link.counters(direction)
-            assert stats.tx_frames == stats.rx_frames + stats.dropped_queue > 1000, stats
+            assert stats.tx_frames == stats.rx_frames + stats.dropped_queue > 400, stats
             assert stats.tx_bytes == stats.rx_bytes, stats
 
 
-net = KronosNet(topo=Pair(), engine="kernel")
-net.start()
-h1, h2 = net.get("h1", "h2")
-say("frozen")
-assert net.pingAll() == 0
-check_ping(h1, h2)
-check_sleep(net, h1)
-check_refused(h1, h2)
-check_control_delay(net)
-check_tcp(net, h1, h2)
-check_counters(net)
-net.stop()
-say("stopped")
+def check_datapath(switch, datapath):
+    """The switch has the datapath that was asked for, and that one has forwarded."""
+    shown = switch.cmd("ovs-appctl dpctl/show")
+    assert ("ovs-system" if datapath == "kernel" else "ovs-netdev") in shown, shown
+    assert re.search(r"hit:[1-9]", shown), shown
+
+
+def check_network(engine, datapath, seconds=10):
+    """Bring the network up, measure, and take it down."""
+    say(f"figure engine {engine}, datapath {datapath}:")
+    link = customClass({"kronos": KronosLink}, "kronos,bw=10,delay=50ms")  # as mn --link does
+    net = KronosNet(topo=Pair(datapath=datapath), engine=engine, link=link)
+    net.start()
+    client, server = net.get("h1", "h2")
+    say("frozen")
+    assert net.pingAll() == 0
+    round_trips = check_ping(client, server)
+    check_sleep(net, client)
+    check_refused(client, server)
+    if engine == "kernel":
+        check_control_delay(net)
+    rate = check_tcp(net, client, server, seconds)
+    check_counters(net)
+    if engine == "kernel":
+        with TemporaryDirectory() as directory:
+            check_command_line(net, directory)
+    check_datapath(net.get("s1"), datapath)
+    net.stop()
+    say("stopped")
+    return Figures(round_trips, rate)
+
+
+def check_agreement(one, other):
+    """Round trips to 0.5 ms, TCP to 3 %."""
+    for mine, theirs in zip(one.round_trips, other.round_trips):
+        assert abs(mine - theirs) < 0.5, (one, other)
+    assert abs(one.rate - other.rate) < 0.03 * one.rate, (one, other)
+
+
+first = check_network("kernel", "kernel")
+check_agreement(first, check_network("kernel", "user"))
+check_agreement(first, check_network("user", "user"))

@@ -481,8 +481,8 @@ static int64_t serve(const struct kronos_request *request, int *fds,
 		return call(KRONOS_IOC_STOP, NULL);
 	}
 	snprintf(reply->text, sizeof(reply->text),
-		 "the kernel engine cannot do this: links, captures and breakpoints "
-		 "are the user engine's; fix: engine='user'");
+		 "the kernel engine cannot do this: virtual links, and where each task "
+		 "stands, are the user engine's; fix: engine='user'");
 	return -EOPNOTSUPP;
 }
 
