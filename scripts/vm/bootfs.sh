@@ -1,15 +1,15 @@
 #!/bin/bash
-# Make the initramfs that mounts the lab's file system: busybox and modules. That is a virtio disk with ext4, or, if
-# the checkout's directory is given, what run.py --share lets it read, and memory for what is written.
-# usage: scripts/vm/bootfs.sh KERNEL OUTPUT [CHECKOUT]
+# Make the initramfs that mounts the lab's file system: busybox and modules. That is a virtio disk with ext4, which
+# gets today's kronos.ko, or, if the checkout's directory is given, what run.py --share lets it read, and memory for
+# what is written.
+# usage: scripts/vm/bootfs.sh KERNEL MODULE OUTPUT [CHECKOUT]
 set -eu
 cd "$(dirname "$0")/../.."
 
-kernel=$1 output=$2 checkout=${3:-}
+kernel=$1 module=$2 output=$3 checkout=${4:-}
 release=$(cat "$kernel/release")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-first=${checkout:+$checkout/tests/vm/lab-init}
 mkdir -p "$root"/{bin,dev,proc,disk,mod,share,memory}
 cp /bin/busybox "$root/bin/"
 modules="virtio_pci virtio_blk ext4"
@@ -33,8 +33,15 @@ busybox mkdir /memory/upper /memory/work
 busybox mount -t overlay -o lowerdir=/share,upperdir=/memory/upper,workdir=/memory/work overlay /disk
 MOUNT
 else
-    echo 'busybox mount -o rw,noatime /dev/vda /disk' >"$root/mount"
+    cat >"$root/mount" <<'MOUNT'
+busybox mount -o rw,noatime /dev/vda /disk
+busybox mkdir -p /disk/kronos
+busybox cp /kronos.ko /lab-init /disk/kronos/
+MOUNT
+    cp "$module" "$root/kronos.ko"
+    cp tests/vm/lab-init "$root/"
 fi
+first=${checkout:+$checkout/tests/vm/lab-init}
 cat >"$root/init" <<'INIT'
 #!/bin/busybox sh
 busybox mount -t proc proc /proc
@@ -44,6 +51,6 @@ for module in /mod/*; do busybox insmod $module; done
 busybox umount /proc
 busybox mount --move /dev /disk/dev
 INIT
-echo "exec busybox switch_root /disk ${first:-/sbin/lab-init}" >>"$root/init"
+echo "exec busybox switch_root /disk ${first:-/kronos/lab-init}" >>"$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . -print0 | cpio --quiet --null --create --format=newc --owner=0:0) >"$output"

@@ -10,7 +10,7 @@ kernel=${KERNEL:-6.1}
 cache=$PWD/.cache/vm
 scripts/vm/kernel.sh "$kernel" "$cache/kernels/$kernel"
 scripts/vm/module.sh "$cache/kernels/$kernel" "$cache/module/$kernel"
-scripts/vm/rootfs.sh "$cache/kernels/$kernel" "$cache/module/$kernel/kronos.ko" "$cache/lab-$kernel.img"
-scripts/vm/bootfs.sh "$cache/kernels/$kernel" "$cache/bootfs-$kernel"
+scripts/vm/rootfs.sh "$cache/kernels/$kernel" "$cache/lab-$kernel.img"
+scripts/vm/bootfs.sh "$cache/kernels/$kernel" "$cache/module/$kernel/kronos.ko" "$cache/bootfs-$kernel"
 exec python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" --initramfs "$cache/bootfs-$kernel" \
     --disk "$cache/lab-$kernel.img" --cpus "${CPUS:-1}" --memory 2G --accel "${ACCEL:-tcg}" "${@:-shell}"

@@ -9,7 +9,7 @@ kernel=${1:-6.1}
 cache=$PWD/.cache/vm
 scripts/vm/kernel.sh "$kernel" "$cache/kernels/$kernel"
 scripts/vm/module.sh "$cache/kernels/$kernel" "$cache/module/$kernel"
-scripts/vm/bootfs.sh "$cache/kernels/$kernel" "$cache/sharefs-$kernel" "$PWD"
-nice -n 10 python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" --initramfs "$cache/sharefs-$kernel" \
+scripts/vm/bootfs.sh "$cache/kernels/$kernel" "$cache/module/$kernel/kronos.ko" "$cache/sharefs-$kernel" "$PWD"
+python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" --initramfs "$cache/sharefs-$kernel" \
     --share --memory 2G --append "kronos.directory=$PWD kronos.kernel=$kernel" python tests/vm/network.py |
     sed -u "s/^/$kernel, network: /"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # Make the lab's root file system: Debian with everything that make setup installs, this checkout built in
 # /opt/mininet_kronos, and the modules of a kernel that kernel.sh has fetched. As root.
-# usage: scripts/vm/rootfs.sh KERNEL MODULE IMAGE
+# usage: scripts/vm/rootfs.sh KERNEL IMAGE
 #
 # It is made again when the list of packages, the requirements or the kernel change.
 set -eu
 cd "$(dirname "$0")/../.."
 
-kernel=$1 module=$2 image=$3
+kernel=$1 image=$2
 release=$(cat "$kernel/release")
-key=$(cat scripts/packages.txt requirements.txt scripts/vm/rootfs.sh "$kernel/release" "$module" | sha256sum)
+key=$(cat scripts/packages.txt requirements.txt scripts/vm/rootfs.sh "$kernel/release" | sha256sum)
 [ ! -e "$image" ] || [ "$(cat "$image.key" 2>/dev/null)" != "$key" ] || exit 0
 
 [ "$(id -u)" -eq 0 ] || { echo "lab: making a root file system needs root; fix: run with sudo" >&2; exit 1; }
@@ -22,15 +22,13 @@ git ls-files -z | tar --null --create --files-from - --file "$work/tree.tar"
 mmdebstrap --quiet --variant=minbase --include="$packages,make,kmod,udev,vim-tiny,less,procps" bookworm "$work/root"
 root=$work/root
 
-mkdir -p "$root/opt/mininet_kronos" "$root/lib/modules/$release/updates"
+mkdir -p "$root/opt/mininet_kronos" "$root/lib/modules/$release"
 tar --extract --file "$work/tree.tar" --directory "$root/opt/mininet_kronos"
 cp -a "$kernel/lib/modules/$release/." "$root/lib/modules/$release/"
 rm -f "$root/lib/modules/$release/"{build,source}
-cp "$module" "$root/lib/modules/$release/updates/"
 cp kernel_module/99-kronos.rules "$root/etc/udev/rules.d/"
 chroot "$root" depmod "$release"
 chroot "$root" groupadd --system kronos
-cp tests/vm/lab-init "$root/sbin/lab-init"
 # What this machine trusts and asks, so does the file system while it is made.
 cp /etc/resolv.conf "$root/etc/"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"

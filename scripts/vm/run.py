@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SILENCE = 240  # seconds of real time without a line, after which a guest is given up, unless told
+SILENCE = 480  # seconds of real time without a line, after which a guest is given up, unless told
 
 
 def test_arguments(options: argparse.Namespace) -> list[str]:

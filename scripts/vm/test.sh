@@ -30,7 +30,7 @@ boot() { # KERNEL CPUS TEST...
     shift 2
     # Several times slower; and lockdep takes exception to the kernel's own messages from interrupts.
     case $kernel in *-debug) options=(--memory 2G --silence 1500 --append loglevel=3) ;; esac
-    nice -n 10 python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
+    python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
         --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" --accel "${ACCEL:-tcg}" "${options[@]}" "$@" |
         sed -u "s/^/$kernel, $cpus CPU: /"
 }
@@ -62,6 +62,7 @@ if [ -n "$full" ]; then
     for kernel in $kernels; do
         scripts/vm/network.sh "$kernel" || failed=1
     done
+    python3 scripts/vm/lab-test.py || failed=1
 fi
 [ -z "$failed" ] || { echo "vm-test: failed" >&2; exit 1; }
 echo "vm-test: passed"
