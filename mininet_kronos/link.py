@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import socket
 import struct
 import time
@@ -65,7 +66,7 @@ class ObservedIntfMixin:
     def status(self) -> str:
         """Return 'OK' if the interface exists, else 'MISSING'."""
         links = self.node.observe("ip", "-o", "link", "show")
-        return "OK" if f" {self.name}:" in links else "MISSING"
+        return "OK" if re.search(rf" {re.escape(self.name)}[:@]", links) else "MISSING"
 
     def capture(self, path: str | Path | None = None) -> Path:
         """Write what this end sends and receives to a pcap file with virtual stamps in ns, from now on.
