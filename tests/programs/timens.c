@@ -27,6 +27,17 @@ static void look(void)
 	realtime = now_on(CLOCK_REALTIME);
 }
 
+static void check_file(int64_t boot_shift)
+{
+	FILE *file = fopen("/proc/uptime", "r");
+	double up;
+
+	CHECK(file && fscanf(file, "%lf", &up) == 1);
+	fclose(file);
+	CHECK(up * SEC >= boottime + boot_shift - 50 * MSEC);
+	CHECK(up * SEC - boottime - boot_shift < 60 * SEC);
+}
+
 static void check_shift(int64_t shift, int64_t boot_shift)
 {
 	struct sysinfo info;
@@ -45,6 +56,7 @@ static void check_shift(int64_t shift, int64_t boot_shift)
 	CHECK(!sysinfo(&info));
 	CHECK(info.uptime * SEC - boottime - boot_shift < 60 * SEC);
 	CHECK(info.uptime * SEC >= boottime + boot_shift);
+	check_file(boot_shift);
 }
 
 static void sleep_until(clockid_t clock)

@@ -296,7 +296,7 @@ void slice_run(struct task *task, int64_t limit)
 	park_end_of(host);
 	if (!LIST_EMPTY(&task->process->rings))
 		rings_stamp(task);
-	uptime_update(host);
+	uptime_update(task);
 	slice_open(slice, task, limit);
 	engine.stats.slices++;
 	real = stamps_begin(host);

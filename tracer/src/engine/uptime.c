@@ -3,7 +3,8 @@
  * /proc/uptime has no system call of its own to be caught at. So a tracer
  * mounts a file of a tmpfs over it, in a mount namespace that is not the
  * machine's, and the engine keeps the host's clock in it: a file has
- * hundredths of seconds, and one that is still right is left alone.
+ * hundredths of seconds, and one that is still right is left alone. Tasks of
+ * several time namespaces may share a file: it shows that of the one that runs.
  *
  * Processes that share a file have it from their tracer, by fork, or because
  * their tracers joined the same namespace.
@@ -185,16 +186,20 @@ static void file_write(struct uptime_file *file, int64_t up, int64_t idle)
 	file->shown = up;
 }
 
-void uptime_update(struct host *host)
+void uptime_update(const struct task *task)
 {
+	struct host *host = task->host;
 	int64_t clock, up, idle;
 	struct uptime_file *file;
 
 	if (LIST_EMPTY(&host->uptimes))
 		return;
 	clock = host_clock(host);
-	up = (clock + engine.boottime) / NSEC_PER_CENT;
 	LIST_FOREACH(file, &host->uptimes, entry) {
+		up = clock + engine.boottime;
+		if (file == task->process->uptime)
+			up += task->process->timens.boottime;
+		up /= NSEC_PER_CENT;
 		if (file->shown == up)
 			continue;
 		idle = (clock - file->begin) * host->cores - (host->busy - file->busy);

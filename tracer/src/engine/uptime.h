@@ -23,7 +23,7 @@ void uptime_forget(struct process *process);
  * only if it sees the whole of this one: from now on with the real file.
  */
 void uptime_reveal(const struct task *task);
-/* A task of the host is about to run: what it can read there is the host's clock. */
-void uptime_update(struct host *host);
+/* The task is about to run: what it can read there is its host's clock. */
+void uptime_update(const struct task *task);
 
 #endif /* KRONOS_UPTIME_H */
