@@ -65,6 +65,45 @@ static void bad_rest(void)
 	signal(SIGALRM, SIG_DFL);
 }
 
+#define CENTURIES 0x1ffffffffL /* in seconds */
+
+/* Periods without a first expiry, and longer than virtual time will ever be. */
+static void periods(void)
+{
+	static const struct itimerval none;
+	struct itimerval value, old;
+
+	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
+		value = (struct itimerval){ .it_interval = { 10, 20 } };
+		CHECK(!setitimer(which, &value, NULL) && !setitimer(which, &none, &old));
+		CHECK(old.it_interval.tv_sec == (which == ITIMER_REAL ? 0 : 10));
+		CHECK(!old.it_value.tv_sec && !old.it_value.tv_usec);
+		value = (struct itimerval){ { CENTURIES, 20 }, { 30, 40 } };
+		CHECK(!setitimer(which, &value, NULL) && !setitimer(which, &none, &old));
+		CHECK(old.it_interval.tv_sec == CENTURIES);
+		CHECK(old.it_value.tv_sec >= 29 && old.it_value.tv_sec <= 30);
+	}
+}
+
+static void timer_periods(void)
+{
+	struct itimerspec value = { .it_interval = at(10 * SEC) }, old;
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	timer_t timer;
+
+	CHECK(!timer_create(CLOCK_MONOTONIC, NULL, &timer));
+	CHECK(!timer_settime(timer, 0, &value, NULL) && !timer_gettime(timer, &old));
+	CHECK(!old.it_interval.tv_sec && !old.it_value.tv_sec);
+	CHECK(!timerfd_settime(fd, 0, &value, NULL) && !timerfd_gettime(fd, &old));
+	CHECK(old.it_interval.tv_sec == 10 && !old.it_value.tv_sec);
+	value.it_interval.tv_sec = value.it_value.tv_sec = CENTURIES;
+	CHECK(!timer_settime(timer, 0, &value, NULL) && !timer_gettime(timer, &old));
+	CHECK(old.it_interval.tv_sec == CENTURIES && old.it_value.tv_sec >= CENTURIES - 10);
+	CHECK(!timerfd_settime(fd, 0, &value, NULL) && !timerfd_gettime(fd, &old));
+	CHECK(old.it_interval.tv_sec == CENTURIES && old.it_value.tv_sec >= CENTURIES - 10);
+	CHECK(!timer_delete(timer) && !close(fd));
+}
+
 static void futexes(void)
 {
 	uint32_t word = 0;
@@ -119,6 +158,8 @@ int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	sleeps();
+	periods();
+	timer_periods();
 	bad_rest();
 	futexes();
 	descriptors();

@@ -11,7 +11,11 @@
  */
 #include "engine.h"
 #include "host.h"
+#include "timed.h"
 #include "timers.h"
+
+/* What is due later is never due: sums of times must not overflow. */
+#define FAR (HEAP_NEVER / 2)
 
 #define PERIOD_MIN (10 * NSEC_PER_USEC)
 
@@ -63,7 +67,7 @@ static void timer_arm(struct timer *timer, struct host *host, int64_t least)
 	int64_t soonest = timer_now(timer, host) + least;
 
 	remove_event(timer, host);
-	timer->at = timer->due;
+	timer->at = timer->due < FAR ? timer->due : HEAP_NEVER;
 	if (timer->interval && timer->interval < least && timer->due < soonest)
 		timer->at = soonest;
 	set_lagging(timer, host, timer->at > timer->due);
@@ -80,10 +84,9 @@ void timer_set(struct timer *timer, struct host *host, int64_t time, bool absolu
 	timer_cancel(timer, host);
 	if (!time)
 		return;
-	if (time == HEAP_NEVER)
-		timer->due = HEAP_NEVER;
-	else
-		timer->due = absolute ? time - offset : timer_now(timer, host) + time;
+	timer->due = absolute && time < FAR ? time - offset :
+		     absolute		    ? time :
+					      add_time(timer_now(timer, host), time);
 	timer_arm(timer, host, 0);
 }
 

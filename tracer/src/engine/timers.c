@@ -26,10 +26,12 @@ static bool timespec_valid(const struct timespec *ts)
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < NSEC_PER_SEC;
 }
 
+/* As the kernel has it, who could not count further either. */
 int64_t timespec_to_ns(const struct timespec *ts)
 {
-	return ts->tv_sec > INT32_MAX ? HEAP_NEVER :
-					ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
+	return ts->tv_sec >= HEAP_NEVER / NSEC_PER_SEC ?
+		       HEAP_NEVER :
+		       ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
 }
 
 int itimerspec_read(struct task *task, uint64_t address, struct itimerspec *value)
@@ -103,14 +105,15 @@ static void itimer_set(struct process *process, int which, int64_t value,
 
 	itimer->event.fire = fire[which];
 	itimer->cpu = which == ITIMER_REAL ? NULL : &process->cpu;
-	itimer->interval = interval;
+	/* The kernel keeps it of the others. */
+	itimer->interval = which == ITIMER_REAL && !value ? 0 : interval;
 	timer_set(itimer, process->host, value, false, 0);
 }
 
 static struct timeval to_timeval(int64_t ns)
 {
 	/* Rounded up: a timer that is set never shows zero. */
-	int64_t us = (ns + NSEC_PER_USEC - 1) / NSEC_PER_USEC;
+	int64_t us = ns / NSEC_PER_USEC + !!(ns % NSEC_PER_USEC);
 
 	return (struct timeval){ us / 1000000, us % 1000000 };
 }
@@ -133,8 +136,7 @@ static bool valid_timeval(const struct timeval *tv)
 
 static int64_t from_timeval(const struct timeval *tv)
 {
-	return (tv->tv_sec > INT32_MAX ? INT32_MAX : tv->tv_sec) * NSEC_PER_SEC +
-	       tv->tv_usec * NSEC_PER_USEC;
+	return timespec_to_ns(&(struct timespec){ tv->tv_sec, tv->tv_usec * NSEC_PER_USEC });
 }
 
 void timers_setitimer(struct task *task, struct user_regs_struct *regs)

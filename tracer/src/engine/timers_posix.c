@@ -264,9 +264,9 @@ void timers_posix_settime(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, result);
 		return;
 	}
-	timer->timer.interval = timespec_to_ns(&value.it_interval);
-	timer->overrun = timer->last_overrun = 0;
 	time = timespec_to_ns(&value.it_value);
+	timer->timer.interval = time || timer->timer.cpu ? timespec_to_ns(&value.it_interval) : 0;
+	timer->overrun = timer->last_overrun = 0;
 	timer_set(&timer->timer, task->host, time, regs->rsi & TIMER_ABSTIME,
 		  timer->clock);
 	call_skip(task, regs, 0);
