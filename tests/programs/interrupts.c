@@ -9,6 +9,7 @@
 #include <linux/aio_abi.h>
 #include <linux/futex.h>
 #include <mqueue.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -32,7 +33,7 @@ static int64_t wait_time;	      /* how long it takes if that does not end it */
 
 static volatile sig_atomic_t handled;
 
-static int idle_pipe[2], epoll, sem, receiver, sender, listener;
+static int idle_pipe[2], epoll, sem, receiver, sender, listener, full_unix, full_tcp;
 static aio_context_t aio;
 static mqd_t empty_queue, full_queue;
 static uint32_t pi_word, plain_word;
@@ -300,6 +301,46 @@ static long wait_accept(int64_t ns)
 	return accept(listener, NULL, NULL);
 }
 
+static long wait_recvmmsg(int64_t ns)
+{
+	char byte;
+	struct iovec part = { &byte, 1 };
+	struct mmsghdr messages[2] = { { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } },
+				       { .msg_hdr = { .msg_iov = &part, .msg_iovlen = 1 } } };
+
+	set_timeout(receiver, SO_RCVTIMEO, ns);
+	return recvmmsg(receiver, messages, 2, 0, NULL);
+}
+
+/* To one that has as many connections as it takes. */
+static long wait_connect(int64_t ns, int listens)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	int fd, error;
+	long result;
+
+	CHECK(!getsockname(listens, (struct sockaddr *)&address, &size));
+	fd = socket(address.ss_family, SOCK_STREAM, 0);
+	CHECK(fd >= 0);
+	set_timeout(fd, SO_SNDTIMEO, ns);
+	result = connect(fd, (struct sockaddr *)&address, size);
+	error = errno;
+	close(fd);
+	errno = error;
+	return result;
+}
+
+static long wait_connect_unix(int64_t ns)
+{
+	return wait_connect(ns, full_unix);
+}
+
+static long wait_connect_tcp(int64_t ns)
+{
+	return wait_connect(ns, full_tcp);
+}
+
 /* What a signal does to them: E, they fail with EINTR; R, they go on to their deadline. */
 static const struct wait {
 	const char *name;
@@ -336,6 +377,9 @@ static const struct wait {
 	{ "read", wait_read, EAGAIN, 'E', 'E', 'E' },
 	{ "send", wait_send, EAGAIN, 'E', 'E', 'E' },
 	{ "accept", wait_accept, EAGAIN, 'E', 'E', 'E' },
+	{ "recvmmsg", wait_recvmmsg, EAGAIN, 'E', 'E', 'E' },
+	{ "connect", wait_connect_unix, EAGAIN, 'E', 'E', 'E' },
+	{ "connect, TCP", wait_connect_tcp, EINPROGRESS, 'E', 'E', 'E' },
 };
 
 /* ---- the interruptions ------------------------------------------------- */
@@ -498,9 +542,25 @@ static mqd_t make_queue(const char *suffix)
 	return queue;
 }
 
+/* A listening socket that has a connection which nobody accepts, and takes no other. */
+static int make_full(const struct sockaddr *wanted, socklen_t size)
+{
+	int fd = socket(wanted->sa_family, SOCK_STREAM, 0);
+	int client = socket(wanted->sa_family, SOCK_STREAM, 0);
+	struct sockaddr_storage address;
+
+	CHECK(!bind(fd, wanted, size) && !listen(fd, 0));
+	size = sizeof(address);
+	CHECK(!getsockname(fd, (struct sockaddr *)&address, &size));
+	CHECK(!connect(client, (struct sockaddr *)&address, size));
+	return fd;
+}
+
 static void prepare(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_in loopback = { .sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	pthread_t thread;
 	int pair[2];
 
@@ -522,6 +582,8 @@ static void prepare(void)
 	listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(!bind(listener, (struct sockaddr *)&address, sizeof(sa_family_t)));
 	CHECK(!listen(listener, 1));
+	full_unix = make_full((struct sockaddr *)&address, sizeof(sa_family_t));
+	full_tcp = make_full((struct sockaddr *)&loopback, sizeof(loopback));
 	CHECK(!pthread_create(&thread, NULL, own_lock, NULL));
 	CHECK(!sem_wait(&owned));
 }

@@ -127,7 +127,7 @@ bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
 static const struct timed_call socket_wait = {
 	.name = "a call on a socket", .nr = -1, .timeout = -EAGAIN
 };
-const struct timed_call socket_connect = {
+static const struct timed_call socket_connect = {
 	.name = "connect", .nr = -1, .timeout = -EINPROGRESS
 };
 

@@ -51,6 +51,8 @@ static bool enter_connect(struct task *task, struct user_regs_struct *regs)
 
 	if (!task_read(task, regs->rsi, &family, sizeof(family)))
 		tcp_connect(task->host, family);
+	if (task->wait.restart)
+		task->exit = EXIT_WATCHED;
 	return true;
 }
 
@@ -428,7 +430,7 @@ bool timed_enter(struct task *task)
 	call = &timed_calls[index];
 	/* A connect that is restarted goes on with its socket's timeout. */
 	if (task->wait.call != call &&
-	    (call->nr != SYS_connect || task->wait.call != &socket_connect))
+	    (call->nr != SYS_connect || !task->wait.call || task->wait.call->nr >= 0))
 		wait_end(task);
 	if (call->emulate) {
 		call->emulate(task, &regs);

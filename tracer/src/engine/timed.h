@@ -131,7 +131,6 @@ void rings_getsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
 /* sockets.c */
-extern const struct timed_call socket_connect; /* a wait with SO_SNDTIMEO */
 /* When a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER: it has none. */
 int64_t receive_deadline(const struct task *task, int fd);
 /* Which of its socket's timeouts may end a call: SO_RCVTIMEO, SO_SNDTIMEO; 0: none. */

@@ -281,8 +281,8 @@ static void go_on(struct task *task, struct user_regs_struct *regs)
 {
 	if (failed_with_eintr(regs))
 		regs->rax = (uint64_t)-ERESTARTNOHAND;
-	/* The filter does not catch these: see that they end. */
-	if (task->wait.restart && task->wait.call->nr < 0)
+	/* The filter does not catch these, but for connect: see that they end. */
+	if (task->wait.restart && task->wait.call->nr < 0 && regs->orig_rax != SYS_connect)
 		task->exit = EXIT_WATCHED;
 }
 
