@@ -2,7 +2,9 @@
 /* What prctl() sets is kept, inherited and read back: timer slack, no time stamp counter. */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <x86intrin.h>
@@ -91,10 +93,27 @@ static void check_tsc(void)
 	(void)value;
 }
 
+/* A program may ask for polls that leave their timeouts as they are. */
+static void check_sticky(void)
+{
+	struct timeval left = { 0, 20000 };
+	int former = personality(UINT32_MAX);
+	int64_t start = now();
+
+	CHECK(personality((unsigned long)former | STICKY_TIMEOUTS) == former);
+	CHECK(!select(0, NULL, NULL, NULL, &left));
+	check_elapsed("a select", start, 20 * MSEC);
+	CHECK(!left.tv_sec && left.tv_usec == 20000);
+	CHECK(personality((unsigned long)former) == (former | STICKY_TIMEOUTS));
+	CHECK(!select(0, NULL, NULL, NULL, &left));
+	CHECK(!left.tv_sec && !left.tv_usec);
+}
+
 int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	check_slack();
 	check_tsc();
+	check_sticky();
 	return success();
 }

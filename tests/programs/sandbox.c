@@ -2,6 +2,7 @@
 /* Programs that filter their own system calls: errors, traps, death, a supervisor. */
 #define _GNU_SOURCE
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -131,6 +132,42 @@ static int run(void (*test)(void))
 	return status;
 }
 
+/* Reads, writes, and ends; whatever else it calls is its death. */
+static void strictly(bool obeys, bool by_prctl)
+{
+	int fds[2];
+	char byte;
+
+	CHECK(!pipe(fds));
+	CHECK(!(by_prctl ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) :
+			   (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)));
+	CHECK(write(fds[1], "x", 1) == 1 && read(fds[0], &byte, 1) == 1);
+	if (!obeys)
+		syscall(SYS_getpid);
+	syscall(SYS_exit, 0);
+}
+
+static void strict(void)
+{
+	int status;
+
+	for (int i = 0; i < 4; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			strictly(i & 1, i & 2);
+		CHECK(waitpid(pid, &status, 0) == pid);
+		CHECK(i & 1 ? status == 0 : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+/* Asks for a tracer, and there is none. */
+static void untraced(void)
+{
+	CHECK(!filter(SYS_getppid, SECCOMP_RET_TRACE | 1, 0));
+	CHECK(syscall(SYS_getppid) == -1 && errno == ENOSYS);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
@@ -142,5 +179,8 @@ int main(int argc, char **argv)
 	status = run(death);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 	CHECK(run(supervisor) == 0);
+	CHECK(run(untraced) == 0);
+	if (!geteuid()) /* in virtual time others cannot */
+		strict();
 	return success();
 }

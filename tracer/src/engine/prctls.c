@@ -5,11 +5,16 @@
  * already. What a program sets is remembered and shown to it.
  */
 #include <errno.h>
+#include <stdint.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
+
+#include <linux/seccomp.h>
 
 #include "calls.h"
 #include "inject.h"
 #include "prctls.h"
+#include "strict.h"
 #include "task.h"
 
 #define FIRST_SLACK 50000
@@ -54,11 +59,22 @@ static void get_tsc(struct task *task, struct user_regs_struct *regs)
 		call_skip(task, regs, task_write(task, regs->rsi, &mode, sizeof(mode)));
 }
 
+/* Of it only what concerns time: whether polls say how much is left. */
+void personality_call(struct task *task, struct user_regs_struct *regs)
+{
+	uint32_t persona = (uint32_t)regs->rdi;
+
+	if (persona != UINT32_MAX) /* which only asks */
+		task->process->sticky_timeouts = persona & STICKY_TIMEOUTS;
+}
+
 void prctl_call(struct task *task, struct user_regs_struct *regs)
 {
 	switch ((int)regs->rdi) {
 	case PR_SET_SECCOMP:
 		task->process->filtered = true;
+		if (regs->rsi == SECCOMP_MODE_STRICT)
+			strict_enter(task, regs);
 		break;
 	case PR_SET_TSC:
 		set_tsc(task, regs);

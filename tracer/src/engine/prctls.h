@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What programs set by prctl() that the kernel would not keep for dilated tasks. */
+/* What programs set by prctl() and personality() that the kernel would not keep for dilated tasks. */
 #ifndef KRONOS_PRCTLS_H
 #define KRONOS_PRCTLS_H
 
@@ -20,6 +20,7 @@ struct prctls {
 
 /* The task stands at the entry of a prctl() that the filter has caught. */
 void prctl_call(struct task *task, struct user_regs_struct *regs);
+void personality_call(struct task *task, struct user_regs_struct *regs);
 void prctls_inherit(struct task *child, const struct task *parent);
 
 #endif /* KRONOS_PRCTLS_H */

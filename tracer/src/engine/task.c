@@ -285,6 +285,7 @@ void task_forked(struct task *parent, int event)
 		pids_fork(child->process, parent->process, flags);
 		timens_fork(child->process, parent->process, flags);
 		child->process->filtered = parent->process->filtered;
+		child->process->sticky_timeouts = parent->process->sticky_timeouts;
 		child->process->stamped = parent->process->stamped;
 		child->process->tsc_trapped = parent->process->tsc_trapped;
 	}

@@ -81,6 +81,7 @@ struct process {
 	LIST_HEAD(, packet_ring) rings;
 	bool tsc_trapped; /* its rdtsc ends in a SIGSEGV */
 	bool filtered; /* it has seccomp filters of its own */
+	bool sticky_timeouts; /* polls leave their timeouts as they are */
 	bool stamped; /* it has sockets whose packets are stamped */
 	struct timer itimers[3]; /* by ITIMER_REAL and so on */
 	LIST_HEAD(, timerfd) timerfds;

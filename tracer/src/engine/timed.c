@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/seccomp.h>
+
 #include "clocks.h"
 #include "engine.h"
 #include "host.h"
@@ -31,6 +33,7 @@
 #include "pty.h"
 #include "scheduling.h"
 #include "stops.h"
+#include "strict.h"
 #include "task.h"
 #include "tcp_timers.h"
 #include "timed.h"
@@ -74,8 +77,9 @@ static bool enter_ioctl(struct task *task, struct user_regs_struct *regs)
 
 static void enter_own_filter(struct task *task, struct user_regs_struct *regs)
 {
-	(void)regs;
 	task->process->filtered = true;
+	if (regs->rdi == SECCOMP_SET_MODE_STRICT && !regs->rsi && !regs->rdx)
+		strict_enter(task, regs);
 }
 
 static void emulate_signal(struct task *task, struct user_regs_struct *regs)
@@ -178,7 +182,8 @@ static void finish_poll(struct task *task, const struct user_regs_struct *args,
 
 	bool sets = call->nr != SYS_ppoll;
 
-	task_write(task, sets ? args->r8 : args->rdx, left, sizeof(left));
+	if (!task->process->sticky_timeouts)
+		task_write(task, sets ? args->r8 : args->rdx, left, sizeof(left));
 	if (sets && timed_out)
 		clear_sets(task, args);
 }
@@ -285,6 +290,7 @@ const struct timed_call timed_calls[] = {
 	CALL(connect, ALWAYS, .enter = enter_connect),
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
 	CALL(prctl, PRCTL, .emulate = prctl_call),
+	CALL(personality, ALWAYS, .emulate = personality_call),
 	CALL(clone, NEWUSER, .emulate = emulate_clone),
 	CALL(clone3, ALWAYS, .emulate = emulate_clone3), /* its flags are in memory */
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
@@ -423,8 +429,17 @@ bool timed_enter(struct task *task)
 
 	if (!stop_message(task, &index) || !task_get_regs(task, &regs))
 		return true;
-	if (index >= timed_call_count) {
+	if (index == FILTER_STRICT) {
+		kill(task->process->pid, SIGKILL);
+		return true;
+	}
+	if (index == FILTER_FOREIGN) {
 		refuse_32_bit(task, "calls the kernel as 32-bit programs do");
+		return true;
+	}
+	/* A filter of the program's own asks for a tracer, and it has none that it knows. */
+	if (index >= timed_call_count || timed_calls[index].nr != (int)regs.orig_rax) {
+		call_skip(task, &regs, -ENOSYS);
 		return true;
 	}
 	call = &timed_calls[index];

@@ -14,6 +14,7 @@
 #include "calls.h"
 
 #define FILTER_FOREIGN 0xffff /* a call of another architecture */
+#define FILTER_STRICT 0xfffe /* one that the strict mode of seccomp ends: strict.c */
 
 /* When the filter stops a call. */
 enum condition {
