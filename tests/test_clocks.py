@@ -1,5 +1,6 @@
 """Clocks outside the C programs of test_programs.py: other C libraries, 32-bit programs, /proc, commands."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,67 @@ def test_programs_of_other_c_libraries(compiler, name, tmp_path):
     program = build(tmp_path, PROGRAMS / f"{name}.c", *compiler)
     ended = run_alone([program, str(SLACK)], tmp_path)
     assert (ended.status, ended.out) == (0, "EXIT-SUCCESS\n"), ended
+
+
+@pytest.mark.parametrize(
+    ("compiler", "name"),
+    [
+        ("static", "waits"),
+        ("static", "posix_timers"),
+        ("static musl", "timerfds"),
+        ("static musl", "processes"),
+    ],
+)
+def test_waits_and_timers_of_static_programs(compiler, name, tmp_path):
+    program = build(tmp_path, PROGRAMS / f"{name}.c", *COMPILERS[compiler])
+    ended = run_alone([program, str(SLACK)], tmp_path)
+    assert (ended.status, ended.out) == (0, "EXIT-SUCCESS\n"), ended
+
+
+STATIC_GO = """
+package main
+
+import (
+	"os"
+	"time"
+)
+
+func main() {
+	start := time.Now()
+	done := make(chan bool)
+	ticker := time.NewTicker(time.Second)
+	go func() {
+		time.Sleep(3500 * time.Millisecond)
+		done <- true
+	}()
+	ticks := 0
+	for waits := true; waits; {
+		select {
+		case <-ticker.C:
+			ticks++
+		case waits = <-done:
+			waits = false
+		}
+	}
+	took := time.Since(start)
+	if ticks != 3 || took < 3500*time.Millisecond || took > 3700*time.Millisecond {
+		println(ticks, took)
+		os.Exit(1)
+	}
+	println("right")
+}
+"""
+
+
+def test_static_go_program(tmp_path):
+    source, program = tmp_path / "program.go", tmp_path / "program"
+    source.write_text(STATIC_GO)
+    environment = {**os.environ, "GOCACHE": str(tmp_path / "cache"), "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-o", program, source], env=environment, check=True, timeout=300)
+    assert b"/ld-linux" not in program.read_bytes()
+    ended = run_alone([program], tmp_path)
+    assert (ended.status, ended.out) == (0, "right\n"), ended
+    assert 3.5 <= ended.seconds < 3.8
 
 
 EXIT_32 = """

@@ -18,6 +18,15 @@ static void io_uring(void)
 		CHECK(fd == -1 && errno == ENOSYS);
 }
 
+/* As where the kernel has no such programs: with it a call would not be seen. */
+static void x32(void)
+{
+	long result = syscall(0x40000000 | SYS_getpid);
+
+	if (slack < SEC)
+		CHECK(result == -1 && errno == ENOSYS);
+}
+
 /* A process has one tracer. */
 static void tracing(void)
 {
@@ -34,6 +43,7 @@ int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
 	io_uring();
+	x32();
 	tracing();
 	return success();
 }
