@@ -85,7 +85,7 @@ def test_both_directions_at_once(wire):
         link.ready(receiver)
     senders = [link.start(index, SENDER, f"10.66.0.{2 - index}", *sizes[index]) for index in (0, 1)]
     departures = [[int(stamp) for stamp in link.until(sender).split()] for sender in senders]
-    assert abs(departures[0][0] - departures[1][0]) < 1 * MS  # they do meet
+    assert abs(departures[0][0] - departures[1][0]) < 4 * MS  # they do meet
     for index, sent in (0, 20), (1, 6):
         arrivals = [int(line.split()[1]) for line in link.until(receivers[1 - index]).splitlines()]
         expected = modelled(departures[index][:sent], sizes[index][:sent], models[index])

@@ -9,6 +9,7 @@
 
 #include "heap.h"
 #include "kronos_abi.h"
+#include "neighbours.h"
 
 struct event;
 struct stamp_map;
@@ -56,6 +57,8 @@ struct host {
 	bool tcp_active;	/* and since timeouts were last looked for */
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct tcp_space *tcp;	/* its network namespace, if it is its own */
+	bool asks;		/* some question may be open */
+	struct question question[QUESTIONS];
 	bool relayed;		/* relays begin or end at it */
 	struct terminal *terminal; /* that somebody types at, or NULL */
 	bool has_ptys;		/* masters of pseudo-terminals */

@@ -18,6 +18,7 @@
 #include "engine.h"
 #include "host.h"
 #include "link.h"
+#include "neighbours.h"
 #include "live.h"
 #include "tcp_timers.h"
 #include "watch.h"
@@ -49,6 +50,7 @@ static void frame_await(struct frame *frame, int64_t arrival)
 			direction->stats.max_late_ns = late;
 	}
 	note_tcp(receiver, frame);
+	neighbours_answer(receiver, frame);
 	deliver_at(frame, arrival);
 }
 
@@ -103,6 +105,7 @@ void frame_send(struct frame *frame)
 	int copies;
 
 	watch_frame(frame->from->link->id, frame->data, frame->size);
+	neighbours_ask(frame->from->host, frame);
 	if (frame->from->capture)
 		capture_frame(frame->from, frame, frame->sent);
 	if (frame->from->link->removed || frames_are_too_many(frame->from)) {

@@ -151,6 +151,9 @@ void netem_corrupt(struct direction *direction, struct frame *frame);
 int64_t netem_arrival(struct direction *direction, int64_t departs);
 
 bool packet_is_tcp(const struct frame *frame);
+enum neighbour { NEIGHBOUR_NONE, NEIGHBOUR_QUESTION, NEIGHBOUR_ANSWER };
+/* Whether it asks for a neighbour with this address (of IPv4: its first 4 bytes), or is from it. */
+enum neighbour packet_neighbour(const struct frame *frame, uint8_t address[16]);
 /* A number for all that a switch may decide by: addresses, protocol, ports. */
 uint64_t packet_flow(const struct frame *frame);
 /* Congestion experienced; false if its sender does not understand that. */

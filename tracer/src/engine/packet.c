@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the engine looks at inside a frame, and what it changes there. */
+#include <string.h>
+
 #include "link.h"
 
 #define ETH_TYPE 12
@@ -9,6 +11,12 @@
 #define TYPE_QINQ 0x88a8
 #define TYPE_IPV4 0x0800
 #define TYPE_IPV6 0x86dd
+#define TYPE_ARP 0x0806
+#define ARP_OPERATION 6
+#define ARP_REQUEST 1
+#define ARP_SOURCE 14
+#define ARP_TARGET 24
+#define ARP_SIZE 28
 #define IPV4_HEADER 20
 #define IPV4_TOS 1
 #define IPV4_PROTOCOL 9
@@ -19,6 +27,11 @@
 #define IPV6_ADDRESSES 8
 #define PORTS 4 /* bytes, of TCP and UDP; of ICMP: type, code, checksum */
 #define PROTOCOL_TCP 6
+#define PROTOCOL_ICMPV6 58
+#define ICMPV6_SOLICITATION 135
+#define ICMPV6_ADVERTISEMENT 136
+#define ICMPV6_TARGET 8
+#define ICMPV6_SIZE (IPV6_HEADER + ICMPV6_TARGET + 16)
 #define ECN_MASK 3 /* not capable: 0; congestion experienced: all bits */
 
 static uint16_t get16(const uint8_t *data)
@@ -26,11 +39,12 @@ static uint16_t get16(const uint8_t *data)
 	return (uint16_t)(data[0] << 8 | data[1]);
 }
 
-/* The frame's protocol and where its header starts; 0 if that is not all there. */
-static size_t find_header(const struct frame *frame, uint16_t *type)
+/* The frame's protocol and where what it carries starts; 0 if it is too short. */
+static size_t find_payload(const struct frame *frame, uint16_t *type)
 {
 	size_t at = ETH_HEADER;
 
+	*type = 0;
 	if (frame->size < ETH_HEADER)
 		return 0;
 	*type = get16(frame->data + ETH_TYPE);
@@ -39,6 +53,14 @@ static size_t find_header(const struct frame *frame, uint16_t *type)
 		*type = get16(frame->data + at + 2);
 		at += VLAN_TAG;
 	}
+	return at;
+}
+
+/* The same of an IP header; 0 if that is not all there. */
+static size_t find_header(const struct frame *frame, uint16_t *type)
+{
+	size_t at = find_payload(frame, type);
+
 	if ((*type == TYPE_IPV4 && frame->size >= at + IPV4_HEADER) ||
 	    (*type == TYPE_IPV6 && frame->size >= at + IPV6_HEADER))
 		return at;
@@ -53,6 +75,49 @@ bool packet_is_tcp(const struct frame *frame)
 	return at && frame->data[at + (type == TYPE_IPV4 ? IPV4_PROTOCOL :
 							   IPV6_PROTOCOL)] ==
 			     PROTOCOL_TCP;
+}
+
+static enum neighbour arp(const uint8_t *packet, uint8_t address[16])
+{
+	static const uint8_t nobody[4];
+	const uint8_t *source = packet + ARP_SOURCE, *target = packet + ARP_TARGET;
+
+	if (get16(packet + ARP_OPERATION) != ARP_REQUEST) {
+		memcpy(address, source, 4);
+		return NEIGHBOUR_ANSWER;
+	}
+	/* Whether it is its own, it asks by itself. */
+	if (!memcmp(source, nobody, 4) || !memcmp(source, target, 4))
+		return NEIGHBOUR_NONE;
+	memcpy(address, target, 4);
+	return NEIGHBOUR_QUESTION;
+}
+
+static enum neighbour discovery(const uint8_t *packet, uint8_t address[16])
+{
+	static const uint8_t nobody[16];
+
+	memcpy(address, packet + IPV6_HEADER + ICMPV6_TARGET, 16);
+	if (packet[IPV6_HEADER] == ICMPV6_ADVERTISEMENT)
+		return NEIGHBOUR_ANSWER;
+	return packet[IPV6_HEADER] == ICMPV6_SOLICITATION &&
+			       memcmp(packet + IPV6_ADDRESSES, nobody, 16) ?
+		       NEIGHBOUR_QUESTION :
+		       NEIGHBOUR_NONE;
+}
+
+enum neighbour packet_neighbour(const struct frame *frame, uint8_t address[16])
+{
+	uint16_t type;
+	size_t at = find_payload(frame, &type);
+
+	memset(address, 0, 16);
+	if (type == TYPE_ARP && frame->size >= at + ARP_SIZE)
+		return arp(frame->data + at, address);
+	if (type == TYPE_IPV6 && frame->size >= at + ICMPV6_SIZE &&
+	    frame->data[at + IPV6_PROTOCOL] == PROTOCOL_ICMPV6)
+		return discovery(frame->data + at, address);
+	return NEIGHBOUR_NONE;
 }
 
 static uint64_t hash(uint64_t sum, const uint8_t *data, size_t size) /* FNV-1a */

@@ -28,6 +28,7 @@
 #include "inspect.h"
 #include "links.h"
 #include "live.h"
+#include "neighbours.h"
 #include "pace.h"
 #include "park.h"
 #include "relay.h"
@@ -43,7 +44,7 @@
 
 enum phase {
 	PHASE_WINDOW, /* workers run their hosts until the window's end */
-	PHASE_TCP,    /* they ask for the timers of their hosts' TCP */
+	PHASE_TIMERS, /* they ask for the kernel's timers, of TCP and of neighbours */
 	PHASE_WAIT,   /* for something from outside, or for real time to pass */
 	PHASE_OVER,
 };
@@ -60,7 +61,7 @@ struct conductor {
 	_Atomic uint32_t running; /* workers that take part and have not finished */
 	_Atomic bool interrupted;
 	_Atomic bool stall_told; /* some worker has said who is waited for */
-	bool tcp_asked;
+	bool timers_asked;
 	_Atomic bool paced;  /* PHASE_WAIT: time goes on at real time's pace */
 	uint64_t paced_tsc;  /* since then */
 	int64_t paced_max;   /* at most so far, in ns */
@@ -71,7 +72,8 @@ struct conductor {
 		_Atomic uint32_t turn; /* number of the last window it is part of */
 		_Atomic int64_t incoming; /* earliest arrival from other workers */
 		int64_t next;		  /* when its hosts can act */
-		bool tcp_seen, tcp_pending;
+		bool kernel_timers;
+		int64_t skip_until; /* what they have found: skip_until() */
 		int wake;
 	} worker[WORKERS_MAX];
 };
@@ -185,7 +187,7 @@ static int64_t next_of_all(void)
 static void publish(void)
 {
 	conductor->worker[engine.worker].next = heap_time(&engine.active);
-	conductor->worker[engine.worker].tcp_seen = engine.tcp_seen;
+	conductor->worker[engine.worker].kernel_timers = engine.kernel_timers;
 }
 
 static void wake_others(void)
@@ -230,19 +232,28 @@ static bool acts_in_window(uint32_t worker)
 	return next_of(worker) < conductor->end;
 }
 
-static bool has_tcp(uint32_t worker)
+static bool has_timers(uint32_t worker)
 {
-	conductor->worker[worker].tcp_pending = false;
-	return conductor->worker[worker].tcp_seen;
+	conductor->worker[worker].skip_until = HEAP_NEVER;
+	return conductor->worker[worker].kernel_timers;
 }
 
-static bool any_tcp(bool pending)
+static bool any_timers(void)
 {
 	for (uint32_t i = 0; i < engine.workers; i++)
-		if (pending ? conductor->worker[i].tcp_pending :
-			      conductor->worker[i].tcp_seen)
+		if (conductor->worker[i].kernel_timers)
 			return true;
 	return false;
+}
+
+static int64_t skip_until_of_all(void)
+{
+	int64_t until = HEAP_NEVER;
+
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (conductor->worker[i].skip_until < until)
+			until = conductor->worker[i].skip_until;
+	return until;
 }
 
 static void pass(int64_t windows)
@@ -280,7 +291,7 @@ static void end_wait(void)
 /* Chooses what comes next. Nobody is in a window. */
 static void conduct(void)
 {
-	int64_t next, idle;
+	int64_t next, idle, windows;
 
 	for (;;) {
 		if (conductor->done >= conductor->rounds ||
@@ -293,7 +304,7 @@ static void conduct(void)
 		if (engine.undilated && look_outside())
 			publish();
 		if (next_of_all() < conductor->end) {
-			conductor->tcp_asked = false;
+			conductor->timers_asked = false;
 			open_turn(PHASE_WINDOW, acts_in_window);
 			return;
 		}
@@ -315,15 +326,21 @@ static void conduct(void)
 			begin_wait(idle * conductor->timestep);
 			return;
 		}
-		if (!conductor->tcp_asked && any_tcp(false)) {
-			conductor->tcp_asked = true;
-			open_turn(PHASE_TCP, has_tcp);
+		if (!conductor->timers_asked && any_timers()) {
+			conductor->timers_asked = true;
+			open_turn(PHASE_TIMERS, has_timers);
 			return;
 		}
-		if (conductor->tcp_asked && any_tcp(true)) {
-			conductor->tcp_asked = false;
-			begin_wait(idle * conductor->timestep);
-			return;
+		if (conductor->timers_asked && skip_until_of_all() < next) {
+			conductor->timers_asked = false;
+			windows = (skip_until_of_all() - conductor->now) /
+				  conductor->timestep;
+			if (windows <= 0) {
+				begin_wait(idle * conductor->timestep);
+				return;
+			}
+			if (windows < idle)
+				idle = windows;
 		}
 		pass(idle);
 	}
@@ -423,6 +440,24 @@ static bool await_turn(void)
 	return true;
 }
 
+/*
+ * Until when idle time may be passed over: what repairs a loss, or repeats a question
+ * for a neighbour, is the kernel's and in real time.
+ */
+static int64_t skip_until(void)
+{
+	int64_t until = tcp_pending() ? engine.now : HEAP_NEVER;
+
+	for (uint32_t i = 0; i < engine.host_count; i++) {
+		int64_t asked = neighbours_skip_until(engine.hosts[i]);
+
+		if (asked < until)
+			until = asked;
+	}
+	engine.kernel_timers |= until != HEAP_NEVER;
+	return until;
+}
+
 static void run_window(int64_t end)
 {
 	/* Before the look at the wires: what is announced after it stays known. */
@@ -442,12 +477,12 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->timestep = timestep;
 	conductor->rounds = num_rounds < limit ? num_rounds : limit;
 	conductor->done = conductor->skipped = 0;
-	conductor->interrupted = conductor->tcp_asked = false;
+	conductor->interrupted = conductor->timers_asked = false;
 	conductor->stall_told = false;
 	conductor->running = engine.workers;
 	if (!conductor->pace.slowness)
 		conductor->pace.slowness = 1;
-	conductor->phase = PHASE_TCP; /* as if all were in one: each arrives */
+	conductor->phase = PHASE_TIMERS; /* as if all were in one: each arrives */
 }
 
 int64_t rounds_progress(int until_fd)
@@ -464,7 +499,7 @@ int64_t rounds_progress(int until_fd)
 		if (conductor->phase == PHASE_WINDOW)
 			run_window(conductor->end);
 		else
-			conductor->worker[engine.worker].tcp_pending = tcp_pending();
+			conductor->worker[engine.worker].skip_until = skip_until();
 		arrive();
 	}
 	if (until_fd >= 0)

@@ -196,14 +196,14 @@ void tcp_note(struct host *host)
 	if (!host->tcp)
 		return;
 	engine.tcp_new |= !host->tcp_active;
-	host->tcp_active = host->tcp_seen = engine.tcp_seen = true;
+	host->tcp_active = host->tcp_seen = engine.kernel_timers = true;
 }
 
 /* No frame on a link tells of connections inside the host. */
 void tcp_connect(struct host *host, int family)
 {
 	if (family == AF_INET || family == AF_INET6)
-		host->tcp_local = host->tcp_seen = engine.tcp_seen = true;
+		host->tcp_local = host->tcp_seen = engine.kernel_timers = true;
 }
 
 struct answer {
@@ -264,7 +264,7 @@ void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)
 
 bool tcp_pending(void)
 {
-	engine.tcp_seen = false;
+	engine.kernel_timers = false;
 	for (uint32_t i = 0; i < engine.host_count; i++) {
 		struct host *host = engine.hosts[i];
 		struct answer answer = { 0 };
@@ -273,7 +273,7 @@ bool tcp_pending(void)
 			continue;
 		tcp_for_each(host->tcp, false, look_at, &answer);
 		if (answer.pending) {
-			engine.tcp_seen = true;
+			engine.kernel_timers = true;
 			return true;
 		}
 		/* Until its next frame, or the next slice of it. */
