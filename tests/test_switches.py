@@ -64,7 +64,9 @@ class UserSwitch(KronosSwitchMixin, Switch):
 
     def start(self, controllers):
         ports = " ".join(intf.name for intf in self.intfList() if intf.name != "lo")
-        self.cmd(f"{sys.executable} {PROGRAM} {ports} &")
+        ready = self.kronos.directory / f"{self.name}.ready"
+        self.cmd(f"{sys.executable} {PROGRAM} {ports} >{ready} &")
+        self.cmd(f"until [ -s {ready} ]; do sleep 0.01; done")
         for controller in self.endpoints(controllers):
             log = self.kronos.directory / self.name
             self.cmd(f"{sys.executable} {PROGRAM} -c {controller.IP()}:{controller.port} >{log} &")
