@@ -1,6 +1,6 @@
 """A switch in user space: learns addresses, forwards frames; no OpenFlow but a greeting.
 
-user_switch.py [-c ADDRESS:PORT] INTERFACE... ; says when it is ready, with -c how long the controller takes to echo.
+user_switch.py [-c ADDRESS:PORT] INTERFACE... ; says when it is ready, with -c how long an echo takes.
 """
 
 import select
