@@ -82,6 +82,7 @@ static enum neighbour arp(const uint8_t *packet, uint8_t address[16])
 	static const uint8_t nobody[4];
 	const uint8_t *source = packet + ARP_SOURCE, *target = packet + ARP_TARGET;
 
+	memset(address, 0, 16);
 	if (get16(packet + ARP_OPERATION) != ARP_REQUEST) {
 		memcpy(address, source, 4);
 		return NEIGHBOUR_ANSWER;
@@ -111,7 +112,6 @@ enum neighbour packet_neighbour(const struct frame *frame, uint8_t address[16])
 	uint16_t type;
 	size_t at = find_payload(frame, &type);
 
-	memset(address, 0, 16);
 	if (type == TYPE_ARP && frame->size >= at + ARP_SIZE)
 		return arp(frame->data + at, address);
 	if (type == TYPE_IPV6 && frame->size >= at + ICMPV6_SIZE &&

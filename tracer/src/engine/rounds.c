@@ -291,7 +291,7 @@ static void end_wait(void)
 /* Chooses what comes next. Nobody is in a window. */
 static void conduct(void)
 {
-	int64_t next, idle, windows;
+	int64_t next, idle, until, windows;
 
 	for (;;) {
 		if (conductor->done >= conductor->rounds ||
@@ -331,10 +331,10 @@ static void conduct(void)
 			open_turn(PHASE_TIMERS, has_timers);
 			return;
 		}
-		if (conductor->timers_asked && skip_until_of_all() < next) {
+		until = conductor->timers_asked ? skip_until_of_all() : HEAP_NEVER;
+		if (until < next) {
 			conductor->timers_asked = false;
-			windows = (skip_until_of_all() - conductor->now) /
-				  conductor->timestep;
+			windows = (until - conductor->now) / conductor->timestep;
 			if (windows <= 0) {
 				begin_wait(idle * conductor->timestep);
 				return;
@@ -454,7 +454,7 @@ static int64_t skip_until(void)
 		if (asked < until)
 			until = asked;
 	}
-	engine.kernel_timers |= until != HEAP_NEVER;
+	engine.kernel_timers = until != HEAP_NEVER;
 	return until;
 }
 

@@ -264,7 +264,6 @@ void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)
 
 bool tcp_pending(void)
 {
-	engine.kernel_timers = false;
 	for (uint32_t i = 0; i < engine.host_count; i++) {
 		struct host *host = engine.hosts[i];
 		struct answer answer = { 0 };
@@ -272,10 +271,8 @@ bool tcp_pending(void)
 		if (!host->tcp_seen || !host->tcp)
 			continue;
 		tcp_for_each(host->tcp, false, look_at, &answer);
-		if (answer.pending) {
-			engine.kernel_timers = true;
+		if (answer.pending)
 			return true;
-		}
 		/* Until its next frame, or the next slice of it. */
 		host->tcp_seen = false;
 		host->tcp_local = answer.local;
