@@ -41,6 +41,25 @@ def cpu_ns(process: subprocess.Popen[Any]) -> int:
     return int(Path(f"/proc/{process.pid}/schedstat").read_text().split()[0])
 
 
+def children(pid: int) -> list[int]:
+    """Return the pids of a process' children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def engines() -> list[int]:
+    """Return the pids of the workers of this process' engine, the first one first."""
+    (first,) = (
+        pid for pid in children(os.getpid()) if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n"
+    )
+    return [first, *children(first)]
+
+
+def engine_memory(kind: str) -> int:
+    """Return what all workers have of a kind of memory, as /proc/PID/status names it, in KiB."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in engines()]
+    return sum(int(status.split(f"\n{kind}:")[1].split()[0]) for status in statuses)
+
+
 def run_until_end(
     experiment: Experiment,
     host: str,

@@ -258,11 +258,9 @@ def test_every_verb_has_help(cli):
 
 
 def test_comments_sources_and_statements(cli, tmp_path):
-    script = tmp_path / "commands"
-    script.write_text("h1 echo from a file  # not this\nsource file of another\nrun 1s\n")
-    another = tmp_path / "file of another"
+    script, another = tmp_path / "commands", tmp_path / "file of another"
+    script.write_text(f"h1 echo from a file  # not this\nsource {another}\nrun 1s\n")
     another.write_text("h1 echo from 'another'\n")
-    script.write_text(script.read_text().replace("file of another", str(another)))
     said = cli(
         f"source {script}", "source no-such-file", "px print(net.now)", "py h1.IP()", "noecho h1 echo quiet"
     )

@@ -61,7 +61,7 @@ func main() {
 	ticker := time.NewTicker(time.Second)
 	go func() {
 		time.Sleep(3500 * time.Millisecond)
-		done <- true
+		done <- false
 	}()
 	ticks := 0
 	for waits := true; waits; {
@@ -69,7 +69,6 @@ func main() {
 		case <-ticker.C:
 			ticks++
 		case waits = <-done:
-			waits = false
 		}
 	}
 	took := time.Since(start)

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,7 @@ from mininet_kronos.errors import EngineError, ParameterError
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.libkronos import native_path
 from tests.conftest import Pair, ping, warm_up
-from tests.dilated import cpu_ns, start
+from tests.dilated import cpu_ns, engines, start
 
 MS = 1_000_000
 TRACER = str(native_path("tracer"))
@@ -19,18 +18,6 @@ TOO_MANY = len(os.sched_getaffinity(0)) + 1
 SPIN = ("/usr/bin/python3", "-S", "-c", "while True: pass")
 
 pytestmark = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this machine has one CPU only")
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def engines():
-    """Return the pids of the engine's workers, the first one first."""
-    (first,) = (
-        pid for pid in children(os.getpid()) if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n"
-    )
-    return [first, *children(first)]
 
 
 def test_each_worker_has_a_cpu_and_every_host_its_share():

@@ -13,7 +13,8 @@ import pytest
 from mininet_kronos.errors import EngineError, ParameterError, UnknownNodeError
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.libkronos import native_path
-from tests.dilated import cpu_ns, start
+from tests.conftest import until
+from tests.dilated import cpu_ns, engines, start
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -254,9 +255,7 @@ def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
     commands = tmp_path / "commands"
     commands.write_text(f"sleep 1; echo one >> {tmp_path}/out\n\nsleep 2; echo two >> {tmp_path}/out\n")
     tracer = subprocess.Popen([TRACER, "--socket", experiment.socket, "-f", commands, "-r", "1"])
-    deadline = time.monotonic() + 10
-    while experiment.stats().tasks < 1 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    assert until(lambda: experiment.stats().tasks >= 1)
     experiment.synchronize_and_freeze()
     experiment.progress(MS, 1500)
     assert (tmp_path / "out").read_text() == "one\n"
@@ -293,9 +292,7 @@ def test_bad_tracer_input_gets_one_line(experiment, arguments, status, said):
 def test_two_tracers_cannot_have_one_id(experiment):
     command = [TRACER, "--socket", experiment.socket, "-r", "1", "-i", "7", "-c"]
     first = subprocess.Popen([*command, "sleep 100"])
-    deadline = time.monotonic() + 10
-    while experiment.stats().hosts < 1 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    assert until(lambda: experiment.stats().hosts >= 1)
     second = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=10)
     assert second.returncode == 125
     assert "there is a tracer with id 7 already" in second.stderr
@@ -359,13 +356,6 @@ def gone(pid):
         return True
 
 
-def until(condition):
-    deadline = time.monotonic() + 20
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return condition()
-
-
 def test_a_killed_orchestrator_takes_everything_with_it(tmp_path):
     mark = tmp_path / "cleaned"
     orchestrator = subprocess.Popen(
@@ -388,8 +378,7 @@ def test_a_killed_engine_is_reported_and_leaves_nothing():
     experiment.add_host("h1")
     experiment.synchronize_and_freeze()
     process = start(experiment, "h1", *PYTHON, "while True: pass")
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    (engine,) = (int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n")
+    (engine,) = engines()
     threading.Timer(0.2, os.kill, (engine, signal.SIGKILL)).start()
     with pytest.raises(EngineError, match="engine has ended unexpectedly"):
         experiment.progress(MS, 10**9)

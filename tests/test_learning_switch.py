@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from mininet.net import Mininet
@@ -12,6 +13,7 @@ from mininet.node import OVSSwitch, RemoteController
 from mininet.topo import LinearTopo, Topo
 
 from mininet_kronos.ovs import PrivateOVS
+from tests.conftest import until
 
 APPLICATION = "mininet_kronos.apps.learning_switch"
 LAUNCHER = [sys.executable, "-m", "mininet_kronos.ryu_launcher"]
@@ -90,15 +92,13 @@ def make_net(controller_port, monkeypatch):
     daemons.stop()
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + START_TIMEOUT
-    while not holds():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.1)
-
-
 def flows(switch):
     return switch.cmd(f"ovs-ofctl -O OpenFlow13 dump-flows {switch}")
+
+
+def carries(host, command):
+    """Tell whether iperf says, as comma-separated values, that it has carried something."""
+    return re.search(r"-[\d.]+,[1-9]\d*,[1-9]", host.cmd(command))
 
 
 def test_ping_and_iperf_pass_and_leave_flows(make_net):
@@ -114,8 +114,7 @@ def test_ping_and_iperf_pass_and_leave_flows(make_net):
 
     h2.cmd("iperf -s >/dev/null & iperf -s -u >/dev/null &")
     for protocol in "", "-u -b 10M":
-        command = f"iperf -c {h2.IP()} {protocol} -t 1 -y C"
-        wait_until(lambda command=command: re.search(r"-[\d.]+,[1-9]\d*,[1-9]", h1.cmd(command)))
+        assert until(partial(carries, h1, f"iperf -c {h2.IP()} {protocol} -t 1 -y C"), START_TIMEOUT)
     h2.cmd("kill %1 %2")
 
 
@@ -139,9 +138,9 @@ def test_a_moved_host_is_found_again(make_net):
     h1, h2 = net.get("h1", "h2")
     assert net.ping([h1, h2]) == 0
     net["s2"].cmd("ip link set s2-eth1 down")  # h2's
-    wait_until(lambda: h2.MAC() not in flows(net["s2"]))
+    assert until(lambda: h2.MAC() not in flows(net["s2"]), START_TIMEOUT)
     net["s2"].cmd("ip link set s2-eth1 up")
-    wait_until(lambda: net.ping([h1, h2]) == 0)
+    assert until(lambda: net.ping([h1, h2]) == 0, START_TIMEOUT)
 
 
 @pytest.mark.parametrize("name", ["no.such.app", "/no/such/app.py"])

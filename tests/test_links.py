@@ -3,8 +3,6 @@
 arrival = departure + waiting + 8 * bytes / bw + delay
 """
 
-import contextlib
-import re
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.records import LinkParams
+from tests.dilated import engine_memory
 from tests.wire import HEADERS, MS, READ, RECEIVER, SENDER, Wire
 
 
@@ -131,27 +130,17 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def engines_memory():
-    """Return what the engine's processes have of their own, in MiB."""
-    sizes = {}
-    for path in Path("/proc").glob("[0-9]*/status"):
-        with contextlib.suppress(OSError):
-            sizes[path] = path.read_text()
-    kib = [re.search(r"RssAnon:\s+(\d+)", text) for text in sizes.values() if "Name:\tkronos-engine" in text]
-    return sum(int(found[1]) for found in kib if found) / 1024
-
-
 @pytest.mark.parametrize("size", [10, 1400])
 def test_frames_on_links_without_a_rate_are_bounded_in_memory(wire, monkeypatch, capfd, size):
     """What finds no room is dropped, and counted; when frames have arrived there is room again."""
     monkeypatch.setenv("KRONOS_LINK_MEMORY", str(MEMORY))
     link = wire(LinkParams(delay_ns=10_000 * MS))
-    before = engines_memory()
+    before = engine_memory("RssAnon")
     count = 2 * MEMORY * 2**20 // (size + 150)
     dropped = 0
     for sent in count, 100:
         link.until(link.start(0, FLOOD, size, sent))
-        assert engines_memory() - before < 1.25 * MEMORY + 1
+        assert engine_memory("RssAnon") - before < (1.25 * MEMORY + 1) * 1024
         was, dropped = dropped, link.experiment.link_stats(link.link, 0).dropped_queue
         assert (dropped > was) == (sent == count)
         link.experiment.progress(MS, 11_000)

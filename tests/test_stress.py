@@ -9,11 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.process import await_tracer
-from tests.dilated import TIMESTEP, run_alone
+from tests.dilated import TIMESTEP, engine_memory, run_alone
 
 LONG = "KRONOS_STRESS" in os.environ
 HOSTS = 128
@@ -164,17 +163,6 @@ def test_processes_killed_from_outside(tmp_path):
         assert experiment.stats().tasks == 0
 
 
-def engine_memory() -> int:
-    """Return how much memory this process' engine has, in KiB."""
-    status = [
-        (path / "status").read_text()
-        for path in Path("/proc").glob("[0-9]*")
-        if (path / "comm").read_text() == "kronos-engine\n"
-    ]
-    (own,) = (text for text in status if f"PPid:\t{os.getpid()}\n" in text)
-    return int(own.split("VmRSS:")[1].split()[0])
-
-
 def test_memory_does_not_grow_with_rounds():
     rounds = [1, 2, 5, 10] if LONG else [1, 2]
     unit = 1_000_000 if LONG else 5_000
@@ -188,7 +176,7 @@ def test_memory_does_not_grow_with_rounds():
         found = []
         for count in rounds:
             done += experiment.progress(TIMESTEP, count * unit - done)
-            found.append(engine_memory())
+            found.append(engine_memory("VmRSS"))
             print(f"{done} rounds: {found[-1]} KiB")
         process.kill()
         experiment.progress(TIMESTEP, 50)
