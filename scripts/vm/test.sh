@@ -1,7 +1,7 @@
 #!/bin/bash
 # The module's tests in virtual machines: on each kernel, on one CPU and on two.
 # usage: scripts/vm/test.sh [full]
-# KERNELS="6.1 6.12" chooses the kernels; TESTS="..." the tests (see tests/vm/tests), on CPUS CPUs. ACCEL=kvm uses KVM.
+# KERNELS="6.1 6.12" chooses the kernels; TESTS="..." the tests (see tests/vm/tests), on CPUS CPUs. ACCEL: see run.py.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -32,7 +32,7 @@ boot() { # KERNEL CPUS TEST...
     case $kernel in *-debug) options=(--memory 2G --silence 1500 --append loglevel=3) ;; esac
     python3 scripts/vm/run.py --kernel "$cache/kernels/$kernel" \
         --initramfs "$cache/initramfs-$kernel" --cpus "$cpus" --accel "${ACCEL:-tcg}" "${options[@]}" "$@" |
-        sed -u "s/^/$kernel, $cpus CPU: /"
+        sed -u "s/^/$kernel, $cpus CPU: /" | tee "$cache/report-$kernel-$cpus"
 }
 
 run() { # KERNEL
@@ -46,6 +46,7 @@ run() { # KERNEL
 
 set -o pipefail
 scripts/vm/programs.sh "$programs"
+rm -f "$cache"/report-*
 for kernel in $kernels; do
     prepare "$kernel"
 done
@@ -64,5 +65,10 @@ if [ -n "$full" ]; then
     done
     python3 scripts/vm/lab-test.py || failed=1
 fi
-[ -z "$failed" ] || { echo "vm-test: failed" >&2; exit 1; }
+if [ -n "$failed" ]; then
+    # Once more, below what others have printed since.
+    grep -hE ' s  fail |BUG|WARNING|panic|RIP: 0010|given up' "$cache"/report-* | tail -8 | cut -c 1-120 >&2 || true
+    echo "vm-test: failed" >&2
+    exit 1
+fi
 echo "vm-test: passed"
