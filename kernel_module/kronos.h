@@ -109,7 +109,7 @@ unsigned int kronos_events_fire(void);
 /* This CPU's slice may run until kronos_cpu.cut; interrupts are off. */
 void kronos_events_arm_cut(struct kronos_cpu *kc);
 
-/* ---- dilated tasks and hosts (tasks.c) ------------------------------------ */
+/* ---- hosts and dilated tasks (hosts.c, tasks.c, join.c) -------------------- */
 
 struct kronos_core {
 	atomic64_t position;	    /* its clock, on the axis of kronos_now() */
@@ -156,18 +156,25 @@ enum {
 	KRONOS_POSTED, /* is on a CPU's wake list */
 };
 
-int kronos_tasks_init(void);
-void kronos_tasks_exit(void);
-struct kronos_task *kronos_task_find(struct task_struct *task);
 int kronos_lp_add(const struct kronos_host *config);
 struct kronos_lp *kronos_lp_find(u32 id);
 u32 kronos_lp_count(void);
+/* The clock of the host that is furthest ahead. */
+u64 kronos_lp_latest(void);
+void kronos_lp_free_all(void);
+
+/* Under RCU, or with preemption off. */
+struct kronos_task *kronos_task_find(struct task_struct *task);
+struct kronos_task *kronos_task_make(struct task_struct *task, struct kronos_lp *lp, gfp_t gfp);
+/* From here on it is a dilated task. Returns false if it is too late for that. */
+bool kronos_task_insert(struct kronos_task *t);
+/* One that was not inserted. */
+void kronos_task_drop(struct kronos_task *t);
 int kronos_task_join(const struct kronos_join *join);
 unsigned int kronos_tasks_count(u32 lp);
+void kronos_tracers_add(void);
 unsigned int kronos_tracers_count(void);
 void kronos_tasks_kill(u32 lp);
-/* The clock of the host that is furthest ahead. */
-u64 kronos_tasks_latest(void);
 void kronos_tasks_for_each(void (*visit)(struct kronos_task *t));
 /* Thawed: lets go of all tasks and frees all hosts. */
 void kronos_tasks_release(void);
@@ -228,6 +235,11 @@ u64 kronos_gate_end(void);
 u64 kronos_gate_earliest(void);
 /* Thawed: wakes everybody at the gate. */
 void kronos_gate_release(void);
+
+/* ---- what the scheduler tells (probes.c) ----------------------------------- */
+
+int kronos_probes_init(void);
+void kronos_probes_exit(void);
 
 /* ---- rounds (rounds.c) ----------------------------------------------------- */
 

@@ -13,7 +13,7 @@ static const struct part {
 	{ kronos_clock_init, kronos_clock_exit },
 	{ kronos_instructions_init, NULL },
 	{ kronos_events_init, kronos_events_exit },
-	{ kronos_tasks_init, kronos_tasks_exit },
+	{ kronos_probes_init, kronos_probes_exit },
 	{ kronos_tsc_init, kronos_tsc_exit },
 	{ kronos_debug_init, kronos_debug_exit },
 #ifdef KRONOS_DEBUG

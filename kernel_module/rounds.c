@@ -102,7 +102,7 @@ static void thaw_cpu(void *unused)
  */
 void kronos_rounds_thaw(void)
 {
-	kronos_clock_advance(kronos_tasks_latest());
+	kronos_clock_advance(kronos_lp_latest());
 	kronos_clock_thaw();
 	on_each_cpu(thaw_cpu, NULL, true);
 	kronos_gate_release();
