@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from mininet_kronos import __version__, explain_missing
@@ -43,7 +44,11 @@ def main(argv: list[str] | None = None) -> int:
             parsed.arguments = arguments[1:]
         else:
             parsed = parser.parse_args(arguments)
-        return int(parsed.run(parsed))
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read it, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KronosError as problem:
         print(f"kronos: {problem}", file=sys.stderr)
     except ModuleNotFoundError as problem:

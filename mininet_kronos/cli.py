@@ -367,5 +367,5 @@ def _describe_task(task: TaskStatus) -> str:
         "stopped": "is stopped by a signal",
         "waiting": f"waits in {task.call}()" if task.call else "is in the kernel",
     }[task.state]
-    until = "" if task.deadline is None else f" until {format_duration(task.deadline)}"
+    until = "" if task.deadline is None else f" until {format_duration(max(0, task.deadline))}"
     return f"{task.program} [{number}] {doing}{until}"

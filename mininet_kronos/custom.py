@@ -4,9 +4,19 @@ mn executes this file and takes over every name that it defines, so it defines n
 without further options it makes the whole network virtual.
 """
 
+import importlib.util as _importing
+import os as _os
 import sys as _sys
+from pathlib import Path as _Path
 from typing import Any as _Any
 from typing import NoReturn as _NoReturn
+
+if not _importing.find_spec("mininet_kronos"):  # mn runs with Debian's Python: let it begin again with ours
+    _file = _Path(_sys._getframe().f_code.co_filename).resolve()
+    for _home in (home for above in _file.parents for home in (above, above / ".venv")):
+        if (_home / "pyvenv.cfg").exists() and _Path(_sys.prefix) != _home:
+            _python = str(_home / "bin" / "python")
+            _os.execv(_python, [_python, *_sys.argv])
 
 import mininet.util as _util
 from mininet.clean import cleanup as _mininet_cleanup

@@ -313,9 +313,11 @@ def show(findings: list[Finding]) -> None:
             lines += [finding.follows] if finding.follows else []
             lines += [f"fix: {finding.fix}"] if finding.fix else []
         table.add_row(f"[{colour}]{finding.verdict}[/]", finding.topic, Text("\n".join(lines)))
-    # In a file no text is broken into lines.
+    # In a file no text is broken into lines, or filled up with blanks.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
-    console.print(table)
+    with console.capture() as printed:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
     for engine in ENGINES:
         missing = [f.topic for f in findings if engine in f.needed_by and not f.good]
-        console.print(f"{engine} engine: would {'not run: ' + ', '.join(missing) if missing else 'run'}")
+        print(f"{engine} engine: would {'not run: ' + ', '.join(missing) if missing else 'run'}")

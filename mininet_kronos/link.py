@@ -64,9 +64,12 @@ class ObservedIntfMixin:
         return self.ip
 
     def status(self) -> str:
-        """Return 'OK' if the interface exists, else 'MISSING'."""
+        """Return 'OK' if the interface is up, 'DOWN' if it is not, 'MISSING' if it does not exist."""
         links = self.node.observe("ip", "-o", "link", "show")
-        return "OK" if re.search(rf" {re.escape(self.name)}[:@]", links) else "MISSING"
+        found = re.search(rf" {re.escape(self.name)}[:@][^<]*<([^>]*)>", links)
+        if not found:
+            return "MISSING"
+        return "OK" if "UP" in found[1].split(",") else "DOWN"
 
     def capture(self, path: str | Path | None = None) -> Path:
         """Write what this end sends and receives to a pcap file with virtual stamps in ns, from now on.

@@ -28,6 +28,10 @@ ALTERNATIVES = (  # for classes of Mininet's that stay in real time
     (Link, KronosLink, "--link kronos"),
 )
 NOT_PARAMETERS = {"self", "name", "args", "params", "kwargs", "_params", "_kwargs", "kronos", "process"}
+FOR_SCRIPTS = {  # what makes no sense on a command line, or does nothing
+    "node1", "node2", "intf", "cls1", "cls2", "intfName1", "intfName2", "params1", "params2",
+    "addr1", "addr2", "port1", "port2", "fast", "gro", "rxo", "txo", "traced",
+}  # fmt: skip
 OTHER_NODE_PARAMETERS = ("privateDirs", "dpid")
 REFUSED = (  # of mn's options: its name for us, in its own spelling, and what to do instead
     ("cluster", "--cluster", "hosts of several CPUs: KRONOS_CPUS=4"),
@@ -83,8 +87,9 @@ def _check_names(cls: type, params: dict[str, Any], option: str) -> None:
     known = _parameters(cls)
     for name in params:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1) or [", ".join(sorted(known))]
-            raise ParameterError(f"'{option}': there is no parameter '{name}'; did you mean {close[0]}?")
+            close = difflib.get_close_matches(name, known - FOR_SCRIPTS, 1, cutoff=0.5)
+            hint = f"did you mean {close[0]}?" if close else f"use {', '.join(sorted(known - FOR_SCRIPTS))}"
+            raise ParameterError(f"'{option}': there is no parameter '{name}'; {hint}")
 
 
 def _parameters(cls: type) -> set[str]:

@@ -205,7 +205,8 @@ class KronosNet(WaitingNet):
             super().start()
             self._require_connections()
             self.pump.timestep = self._choose_timestep()
-            info(f"*** Freezing (timestep {format_duration(self.pump.timestep)})\n")
+            undelayed = "" if self._delays() else "; frames over links without a delay may be that late"
+            info(f"*** Freezing (timestep {format_duration(self.pump.timestep)}{undelayed})\n")
             self.experiment.synchronize_and_freeze()
             self._started = True
             for name in settings.given().capture:
@@ -297,12 +298,17 @@ class KronosNet(WaitingNet):
         """The timestep of a round in ns."""
         return self.pump.timestep if self._started else self._choose_timestep()
 
-    def _choose_timestep(self) -> int:
+    def _delays(self) -> list[int]:
+        """Return the delays that links and the control network have been given, in ns."""
         delays = [delay for link in self.links for delay in getattr(link, "delays", ())]
         delays += [getattr(controller, "control_delay", 0) for controller in self.controllers]
-        chosen = self._timestep or min([MAX_TIMESTEP, *(delay for delay in delays if delay)])
+        return [delay for delay in delays if delay]
+
+    def _choose_timestep(self) -> int:
+        delays = self._delays()
+        chosen = self._timestep or min([MAX_TIMESTEP, *delays])
         late = [str(link) for link in self.links if min(getattr(link, "delays", (chosen,))) < chosen]
-        if late and not self._warned_late:
+        if late and delays and not self._warned_late:
             self._warned_late = True
             others = f" and {len(late) - 1} more" if len(late) > 1 else ""
             warn(

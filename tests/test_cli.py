@@ -100,8 +100,9 @@ def test_mininets_own_commands_work(cli):
 
 def test_a_link_goes_down_and_comes_back(cli):
     down, up = "link s1 h2 down", "link s1 h2 up"
-    said = cli("h1 ping -c1 h2", down, "h1 ping -c1 -W1 h2", up, "run 1s", "h1 ping -c1 h2")
+    said = cli("h1 ping -c1 h2", down, "links", "h1 ping -c1 -W1 h2", up, "links", "run 1s", "h1 ping -c1 h2")
     assert re.findall(r"(\d) received", said) == ["1", "0", "1"]
+    assert re.findall(r"h2-eth0<->\S+ \((.*)\)", said) == ["DOWN DOWN", "OK OK"]
 
 
 def clock_readings(said):

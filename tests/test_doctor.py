@@ -87,6 +87,22 @@ def test_help_of_every_verb(run_script, verb):
     assert re.search(r"^[A-Z].*\.", done.out, re.MULTILINE), "a description"
 
 
+@pytest.mark.parametrize("shell", ["zsh", "fish", "tcsh"])
+def test_completion_for_other_shells(run_script, shell):
+    script = run_script(*KRONOS, "completion", shell).out
+    assert "verify" in script
+    assert "cpu-speed" in script
+
+
+def test_a_reader_that_has_read_enough(run_script):
+    done = run_script("bash", "-c", f"{' '.join(KRONOS)} completion bash | head -n 1")
+    assert (done.out.count("\n"), done.err) == (1, "")
+
+
+def test_no_blanks_at_the_ends_of_lines(run_script):
+    assert not re.search(r" $", run_script(*KRONOS, "doctor").out, re.MULTILINE)
+
+
 def test_completion_completes(run_script):
     script = run_script(*KRONOS, "completion", "bash").out
     ask = (

@@ -17,21 +17,27 @@ def test_ping_all_in_a_tree(run_script):
     assert "bw 10, delay 5ms" in done.err + done.out
 
 
-def test_plain_mn_with_our_file(run_script):
+@pytest.mark.parametrize("python", [[], [sys.executable]])
+def test_plain_mn_with_our_file(run_script, python):
+    """With Debian's Python, which has no mininet_kronos, and with our own."""
     path = run_script(*KRONOS, "mn-path").out.strip()
-    done = run_script(
-        sys.executable,
-        shutil.which("mn"),
-        "--custom",
-        path,
-        *MODEL,
-        "--topo",
-        "single,2",
-        "--test",
-        "pingpair",
-    )
+    arguments = ["--custom", path, *MODEL, "--topo", "single,2", "--test", "pingpair"]
+    done = run_script(*python, shutil.which("mn"), *arguments)
     assert done.status == 0, done
     assert "(2/2 received)" in done.err + done.out
+
+
+def test_the_help_begins_with_what_is_ours(run_script):
+    done = run_script(*KRONOS, "mn", "--help")
+    assert (done.status, done.err) == (0, "")
+    assert re.search(r"--link kronos\[,bw=.*^Usage: mn ", done.out, re.DOTALL | re.MULTILINE)
+
+
+def test_links_without_a_delay_are_no_warning(run_script):
+    done = run_script(*KRONOS, "mn", "--test", "pingpair")
+    said = done.err + done.out
+    assert "(timestep 1 ms; frames over links without a delay may be that late)" in said
+    assert "choose a smaller timestep" not in said
 
 
 def test_iperf_keeps_to_the_links_rate(run_script):

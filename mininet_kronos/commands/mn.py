@@ -15,6 +15,17 @@ from mininet_kronos.commands.mn_path import CUSTOM
 from mininet_kronos.errors import MissingProgramError
 
 HELP = "Mininet's mn with hosts, switches, links and a controller in virtual time"
+IN_VIRTUAL_TIME = """\
+kronos mn is Mininet's mn in virtual time, with these choices, of which the first ones are its defaults:
+
+  --host kronos[,cpu_speed=X][,cores=N][,counter=C]
+  --switch kronosovs|kronosovsbr|kronoslxbr[,pace=P]
+  --link kronos[,bw=MBIT][,delay=5ms][,loss=PERCENT][,max_queue_size=N]...
+  --controller kronosryu[,APP...][,control_delay=1ms]|remote|none
+  --test rtt, besides Mininet's
+
+docs/user-guide.md explains them, and the verbs of the command line. Mininet's own help:
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,4 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
     program = shutil.which("mn")
     if not program:
         raise MissingProgramError("mn is not installed; run: apt-get install mininet")
+    if {"-h", "--help"} & {*arguments.arguments}:
+        print(IN_VIRTUAL_TIME, flush=True)
     os.execv(sys.executable, [sys.executable, program, "--custom", str(CUSTOM), *arguments.arguments])
