@@ -150,6 +150,7 @@ static void niceness(void)
 
 static void unprivileged(void)
 {
+	const struct sched_param param = { 0 };
 	const struct rlimit none = { 0, 0 };
 	cpu_set_t cpus;
 
@@ -162,6 +163,8 @@ static void unprivileged(void)
 	CHECK(!set(SCHED_IDLE, 0));
 	FAILS(set(SCHED_OTHER, 0), EPERM);
 	FAILS(sched_setaffinity(getppid(), sizeof(cpus), &cpus), EPERM);
+	FAILS(sched_setaffinity(1, sizeof(cpus), &cpus), EPERM); /* not dilated */
+	FAILS(sched_setparam(1, &param), EPERM);
 	CHECK(!sched_setaffinity(0, sizeof(cpus), &cpus));
 	errno = 0;
 	FAILS(nice(-1), EPERM);

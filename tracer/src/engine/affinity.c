@@ -56,7 +56,7 @@ static int64_t setaffinity(struct task *asker, struct user_regs_struct *regs)
 		return -EFAULT;
 	task = (pid_t)regs->rdi < 0 ? NULL : pids_task(asker, (pid_t)regs->rdi);
 	if (!task)
-		return -ESRCH;
+		return pids_refusal(asker, (pid_t)regs->rdi);
 	if (!sched_is_same_owner(asker, task) && !sched_is_privileged(asker))
 		return -EPERM;
 	mask_possible(task, &cpus);

@@ -4,7 +4,9 @@
  * in one below it know themselves and each other by other ids, which are in
  * their system calls: /proc tells them, from the engine's namespace downwards.
  */
+#include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "engine.h"
@@ -76,4 +78,11 @@ struct task *pids_task(struct task *asker, pid_t id)
 		     procfs_same_namespace("pid", task->tid, asker->tid)))
 			return task;
 	return NULL;
+}
+
+int64_t pids_refusal(const struct task *asker, pid_t id)
+{
+	bool exists = !asker->process->level && id > 0 && !kill(id, 0);
+
+	return exists ? -EPERM : -ESRCH;
 }

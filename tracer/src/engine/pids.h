@@ -15,5 +15,7 @@ void pids_join(struct process *process);
 void pids_fork(struct process *child, struct process *parent, uint64_t flags);
 /* The dilated task, if it is one, that `asker` knows by this id; 0: itself. */
 struct task *pids_task(struct task *asker, pid_t id);
+/* What to tell one who would change a process of which pids_task() knows nothing. */
+int64_t pids_refusal(const struct task *asker, pid_t id);
 
 #endif /* KRONOS_PIDS_H */

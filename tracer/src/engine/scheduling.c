@@ -107,7 +107,7 @@ static int64_t set_param(struct task *asker, pid_t pid, int policy, uint64_t add
 		return -EFAULT;
 	task = pids_task(asker, pid);
 	if (!task)
-		return -ESRCH;
+		return pids_refusal(asker, pid);
 	if (policy == POLICY_KEEP) {
 		attr = sched_attr_of(task);
 	} else {
@@ -183,7 +183,7 @@ static int64_t setattr(struct task *asker, struct user_regs_struct *regs)
 		return -EINVAL;
 	task = pids_task(asker, (pid_t)regs->rdi);
 	if (!task)
-		return -ESRCH;
+		return pids_refusal(asker, (pid_t)regs->rdi);
 	now = sched_attr_of(task);
 	if (attr.sched_flags & SCHED_FLAG_KEEP_POLICY)
 		attr.sched_policy = now.sched_policy;
