@@ -75,7 +75,18 @@ static bool is_served(const char *path)
 	return served;
 }
 
-static int start_timeline(int number, s64 epoch)
+/* One kernel has one clock: several timelines are the user engine's. */
+static enum kronos_engine engine_for(int timelines)
+{
+	const char *wanted = getenv("KRONOS_ENGINE");
+
+	if (wanted && !strcmp(wanted, "kernel"))
+		return KRONOS_ENGINE_KERNEL;
+	return timelines > 1 || (wanted && !strcmp(wanted, "user")) ? KRONOS_ENGINE_USER :
+								       KRONOS_ENGINE_AUTO;
+}
+
+static int start_timeline(int number, s64 epoch, enum kronos_engine engine)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct kronos_config config = {
@@ -85,6 +96,7 @@ static int start_timeline(int number, s64 epoch)
 		.cpu = -1,
 		.flags = number ? KRONOS_F_SHARED_CPU : 0,
 		.cpus = 1,
+		.engine = engine,
 	};
 
 	if (kronos_socket_of(number, path, sizeof(path)))
@@ -119,13 +131,19 @@ static int64_t time_of(int timeline)
 	return experiment.frozen ? kronos_now(experiment.timeline[timeline]) : 0;
 }
 
+/* Waits in real time, which is not the machine's while the kernel engine has frozen it. */
+static int real_wait(int fd, int64_t ns)
+{
+	return kronos_real_wait(experiment.timeline[0], fd, ns);
+}
+
 /* Whoever ends, the socket of tracers of one's own goes with the experiment. */
 static int hear_own_tracers(void)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)], command[sizeof(path) + 16];
 
 	if (own_tracers_path(path, sizeof(path)) ||
-	    own_tracers_listen(is_taken, time_of))
+	    own_tracers_listen(is_taken, time_of, real_wait))
 		return complain("initializeExp", "cannot listen beside $KRONOS_SOCKET");
 	snprintf(command, sizeof(command), "rm -f '%s'", path);
 	return (int)kronos_on_abort(experiment.timeline[0], command);
@@ -133,18 +151,24 @@ static int hear_own_tracers(void)
 
 static int start_experiment(int type, int timelines, int tracers)
 {
+	enum kronos_engine engine = engine_for(timelines);
 	struct timeval now;
 
 	if (experiment.timelines)
 		return complain("initializeExp",
 				"there is an experiment already; fix: call stopExp() first");
+	if (timelines > 1 && engine == KRONOS_ENGINE_KERNEL)
+		return complain("initializeVtExp",
+				"a kernel has one clock, and each timeline one of its own; "
+				"fix: KRONOS_ENGINE=user, or one timeline");
 	gettimeofday(&now, NULL);
 	experiment.type = type;
 	experiment.tracers = tracers;
 	experiment.owner = getpid();
 	for (int i = 0; i < timelines; i++)
 		/* Timelines that freeze one after the other show the same time. */
-		if (start_timeline(i, timelines > 1 ? now.tv_sec * 1000000000LL : -1)) {
+		if (start_timeline(i, timelines > 1 ? now.tv_sec * 1000000000LL : -1,
+				   engine)) {
 			end_experiment();
 			return -1;
 		}
@@ -205,6 +229,23 @@ static int64_t tracers_joined(void)
 	return joined;
 }
 
+/* The user engine cannot trace what a tracer of one's own traces. */
+static void tell_of_real_time(void)
+{
+	static bool told;
+	char what[200];
+	int tracer = own_tracers_with_processes();
+
+	if (told || !tracer || kronos_engine(experiment.timeline[0]) == KRONOS_ENGINE_KERNEL)
+		return;
+	snprintf(what, sizeof(what),
+		 "processes that tracer %d has added see real time with the user engine; "
+		 "fix: start them with the tracer program, or use the kernel engine",
+		 tracer);
+	complain("addProcessesToTracerSq", what);
+	told = true;
+}
+
 static int freeze(void)
 {
 	for (int waited = 0; tracers_joined() < experiment.tracers; waited += 10) {
@@ -217,6 +258,7 @@ static int freeze(void)
 			return complain_of("synchronizeAndFreeze",
 					   experiment.timeline[i]);
 	experiment.frozen = true;
+	tell_of_real_time();
 	return 1;
 }
 
@@ -322,6 +364,11 @@ static struct kronos *timeline_of_process(int pid)
 	for (int i = 0; i < experiment.timelines; i++) {
 		struct kronos *k = experiment.timeline[i];
 
+		if (kronos_engine(k) == KRONOS_ENGINE_KERNEL) {
+			if (kronos_task_time(k, pid) >= 0)
+				return k;
+			continue;
+		}
 		if (kronos_stats(k, &stats))
 			continue;
 		for (uint32_t host = 1; host <= stats.hosts; host++)

@@ -6,10 +6,10 @@
  * own affair; their clock is the timeline's.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,6 +20,7 @@
 #include "own_tracers.h"
 
 #define STALL_MS 5000
+#define NSEC_PER_MSEC 1000000LL
 
 struct own_tracer {
 	LIST_ENTRY(own_tracer) entry;
@@ -33,8 +34,10 @@ struct own_tracer {
 
 static LIST_HEAD(, own_tracer) tracers = LIST_HEAD_INITIALIZER(tracers);
 static int listener = -1;
+static int talking = -1; /* an epoll of the listener, and of all tracers */
 static bool (*id_is_taken)(int id);
 static int64_t (*time_of)(int timeline);
+static int (*await)(int fd, int64_t ns);
 
 int own_tracers_path(char *path, unsigned long size)
 {
@@ -45,19 +48,29 @@ int own_tracers_path(char *path, unsigned long size)
 	return snprintf(path, size, "%s.tracers", base) >= (int)size ? -1 : 0;
 }
 
-int own_tracers_listen(bool (*is_taken)(int id), int64_t (*now)(int timeline))
+static int hear_from(int fd, void *who)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = who };
+
+	return epoll_ctl(talking, EPOLL_CTL_ADD, fd, &event);
+}
+
+int own_tracers_listen(bool (*is_taken)(int id), int64_t (*now)(int timeline),
+		       int (*real_wait)(int fd, int64_t ns))
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	id_is_taken = is_taken;
 	time_of = now;
+	await = real_wait;
 	if (own_tracers_path(address.sun_path, sizeof(address.sun_path)))
 		return -1;
 	unlink(address.sun_path);
 	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (listener >= 0 &&
+	talking = epoll_create1(EPOLL_CLOEXEC);
+	if (listener >= 0 && talking >= 0 &&
 	    !bind(listener, (struct sockaddr *)&address, sizeof(address)) &&
-	    !listen(listener, 128))
+	    !listen(listener, 128) && !hear_from(listener, NULL))
 		return 0;
 	own_tracers_stop();
 	return -1;
@@ -72,6 +85,7 @@ static void answer(struct own_tracer *tracer, int64_t result)
 static void forget(struct own_tracer *tracer)
 {
 	LIST_REMOVE(tracer, entry);
+	epoll_ctl(talking, EPOLL_CTL_DEL, tracer->fd, NULL); /* a child may have it, too */
 	close(tracer->fd);
 	free(tracer);
 }
@@ -84,6 +98,8 @@ void own_tracers_stop(void)
 		answer(LIST_FIRST(&tracers), 0); /* no round follows */
 		forget(LIST_FIRST(&tracers));
 	}
+	close(talking);
+	talking = -1;
 	if (listener < 0)
 		return;
 	close(listener);
@@ -200,40 +216,28 @@ static void accept_one(void)
 	}
 	tracer->fd = fd;
 	LIST_INSERT_HEAD(&tracers, tracer, entry);
+	hear_from(fd, tracer);
 }
 
-/* Returns false if nobody has said anything. */
-static bool hear_all(int timeout_ms)
+/* Waits so long, in real time; returns 0 if nobody has said anything. */
+static int hear_all(int64_t timeout_ms)
 {
-	struct own_tracer *tracer, *next;
-	struct pollfd *fds;
-	nfds_t count = 1, i = 1;
-	bool heard;
+	struct epoll_event event;
+	int result = await(talking, timeout_ms < 0 ? -1 : timeout_ms * NSEC_PER_MSEC);
 
-	LIST_FOREACH(tracer, &tracers, entry)
-		count++;
-	fds = calloc(count, sizeof(*fds));
-	if (!fds)
-		return false;
-	fds[0] = (struct pollfd){ .fd = listener, .events = POLLIN };
-	LIST_FOREACH(tracer, &tracers, entry)
-		fds[i++] = (struct pollfd){ .fd = tracer->fd, .events = POLLIN };
-	heard = poll(fds, count, timeout_ms) > 0;
-	for (i = 1, tracer = LIST_FIRST(&tracers); heard && tracer; i++, tracer = next) {
-		next = LIST_NEXT(tracer, entry);
-		if (fds[i].revents)
-			hear(tracer);
+	if (result > 0 && epoll_wait(talking, &event, 1, 0) > 0) {
+		if (event.data.ptr)
+			hear(event.data.ptr);
+		else
+			accept_one();
 	}
-	if (heard && fds[0].revents)
-		accept_one();
-	free(fds);
-	return heard;
+	return result;
 }
 
 void own_tracers_hear(int timeout_ms)
 {
-	if (hear_all(timeout_ms))
-		while (hear_all(0))
+	if (hear_all(timeout_ms) > 0)
+		while (hear_all(0) > 0)
 			;
 }
 
@@ -287,7 +291,7 @@ void own_tracers_await(int timeline)
 	bool told = false;
 
 	while ((tracer = missing(timeline)))
-		if (!hear_all(told ? -1 : STALL_MS) && !told && errno != EINTR) {
+		if (!hear_all(told ? -1 : STALL_MS)) {
 			fprintf(stderr, "kronos: tracer %d has not finished its round "
 					"for 5 s of real time; fix: it has to call "
 					"writeTracerResults()\n",
@@ -316,4 +320,14 @@ int own_tracers_timeline_of_process(int pid)
 			if (tracer->pids[i] == pid)
 				return tracer->timeline;
 	return -1;
+}
+
+int own_tracers_with_processes(void)
+{
+	const struct own_tracer *tracer;
+
+	LIST_FOREACH(tracer, &tracers, entry)
+		if (tracer->id && tracer->count)
+			return tracer->id;
+	return 0;
 }

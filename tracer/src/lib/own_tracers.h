@@ -33,9 +33,11 @@ struct tracer_request {
 int own_tracers_path(char *path, unsigned long size);
 /*
  * is_taken tells ids of other tracers, now the time of a timeline, or -1 if there
- * is no such. Returns -1 if it cannot listen.
+ * is no such; real_wait waits as poll() does, in real time. Returns -1 if it
+ * cannot listen.
  */
-int own_tracers_listen(bool (*is_taken)(int id), int64_t (*now)(int timeline));
+int own_tracers_listen(bool (*is_taken)(int id), int64_t (*now)(int timeline),
+		       int (*real_wait)(int fd, int64_t ns));
 void own_tracers_stop(void);
 /* Hears what they have to say, for up to so many ms. */
 void own_tracers_hear(int timeout_ms);
@@ -49,5 +51,7 @@ void own_tracers_await(int timeline);
 /* The timeline of a tracer, or of a process that one has added; -1 if there is none. */
 int own_tracers_timeline(int id);
 int own_tracers_timeline_of_process(int pid);
+/* A tracer that has added processes; 0 if there is none. */
+int own_tracers_with_processes(void);
 
 #endif /* KRONOS_OWN_TRACERS_H */
