@@ -100,6 +100,8 @@ static void ticks_go_on(void)
 	      100 * MSEC + TICK + slack);
 }
 
+static pthread_barrier_t asked; /* for the clock of a thread that has not ended */
+
 static void *worker(void *arg)
 {
 	clockid_t clock;
@@ -108,6 +110,7 @@ static void *worker(void *arg)
 	CHECK(!pthread_getcpuclockid(pthread_self(), &clock));
 	compute(CLOCK_THREAD_CPUTIME_ID, WORK);
 	CHECK(now_on(clock) >= WORK);
+	pthread_barrier_wait(&asked);
 	return NULL;
 }
 
@@ -117,10 +120,12 @@ static void threads(void)
 	pthread_t other[2];
 	clockid_t clock;
 
+	CHECK(!pthread_barrier_init(&asked, NULL, 3));
 	for (int i = 0; i < 2; i++)
 		CHECK(!pthread_create(&other[i], NULL, worker, NULL));
 	CHECK(!pthread_getcpuclockid(other[0], &clock));
 	CHECK(now_on(clock) < WORK + WORK + slack);
+	pthread_barrier_wait(&asked);
 	for (int i = 0; i < 2; i++)
 		CHECK(!pthread_join(other[i], NULL));
 	CHECK(cpu() - start >= 2 * WORK);

@@ -12,12 +12,12 @@
 static const struct pace {
 	const char *name;
 	double speed; /* 0: computation is free */
-	const char *slack;
+	int64_t slack;
 } paces[] = {
-	{ "real", 1.0, "20000000" },
-	{ "slow", 0.3, "60000000" },
-	{ "fast", 10.0, "2000000" },
-	{ "free", 0.0, "100000" },
+	{ "real", 1.0, 20 * MSEC },
+	{ "slow", 0.3, 60 * MSEC },
+	{ "fast", 10.0, 2 * MSEC },
+	{ "free", 0.0, 100 * USEC },
 };
 
 static const struct pace *find_pace(const char *name)
@@ -31,7 +31,7 @@ static const struct pace *find_pace(const char *name)
 static int run_dilated(const struct pace *pace, char *program)
 {
 	struct kronos_host host = plain_host(pace->speed ?: 1.0);
-	char *argv[] = { program, (char *)pace->slack, "4000000", NULL };
+	char slack[32], *argv[] = { program, slack, "4000000", NULL };
 	struct kronos_module_stats stats;
 	int status;
 	pid_t pid;
@@ -40,6 +40,7 @@ static int run_dilated(const struct pace *pace, char *program)
 		host.counter = KRONOS_MODULE_WORK_FREE;
 		host.cost = 50;
 	}
+	sprintf(slack, "%lld", (long long)pace->slack * slowness());
 	CHECK(!prctl(PR_CAPBSET_DROP, CAP_SYS_TIME)); /* as the tracer does */
 	initialize(KRONOS_INIT_KILL, 1);
 	pid = spawn(add_host(&host), execute, argv);

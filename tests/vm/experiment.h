@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,15 @@
 #define USEC 1000LL
 
 static int device = -1;
+
+/* What work may take, times this: a kernel with its checkers on is so much slower. */
+static inline int slowness(void)
+{
+	struct utsname system;
+
+	CHECK(!uname(&system));
+	return strstr(system.release, "-debug") ? 100 : 1;
+}
 
 static inline void initialize(unsigned int flags, unsigned int tracers)
 {
