@@ -178,6 +178,31 @@ def test_free_computation_takes_no_virtual_time_and_repeats(tmp_path):
     assert 50 * MS <= int(outputs[0][2].split()[-1]) < 50.1 * MS
 
 
+PING_PONG = """
+import os
+there, back = os.pipe(), os.pipe()
+count = 30_000
+if not os.fork():
+    for _ in range(count):
+        os.write(back[1], os.read(there[0], 1))
+    os._exit(0)
+for _ in range(count):
+    os.write(there[1], b"x")
+    os.read(back[0], 1)
+os.wait()
+"""
+
+
+def test_free_computation_that_may_never_stop_takes_no_more_than_real_time(experiment):
+    experiment.add_host("h1", counter="free")
+    experiment.synchronize_and_freeze()
+    players = start(experiment, "h1", *PYTHON, PING_PONG)
+    begin = time.monotonic_ns()
+    _, status = run_to_end(experiment, players, 1_000_000)
+    assert status == 0
+    assert experiment.now <= time.monotonic_ns() - begin
+
+
 def test_a_busy_loop_on_the_clock_ends(experiment):
     experiment.add_host("h1", counter="free")
     experiment.synchronize_and_freeze()

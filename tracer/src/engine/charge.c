@@ -74,19 +74,23 @@ static int64_t cpu_time(const struct process *process)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* Has the host computed for long in no virtual time at all? */
-static bool burst_is_over(struct host *host)
+static int64_t burst_max(const struct host *host)
 {
-	int64_t max = host_is_instant(host) ? BURST_MAX_INSTANT : BURST_MAX;
+	return host_is_instant(host) ? BURST_MAX_INSTANT : BURST_MAX;
+}
 
-	if (host->burst < max)
-		return false;
+bool charge_burst_is_over(const struct host *host)
+{
+	return host->burst >= burst_max(host);
+}
+
+static void warn_of_burst(struct host *host)
+{
 	if (!host->warned_spin)
 		engine_warn("%s has computed for %lld ms in no virtual time, and may "
 			    "never stop: its clock goes on",
-			    host->name, max / NSEC_PER_MSEC);
+			    host->name, burst_max(host) / NSEC_PER_MSEC);
 	host->warned_spin = true;
-	return true;
 }
 
 /*
@@ -158,13 +162,14 @@ void charge(const struct slice *slice, int64_t limit, uint64_t end)
 		cputime_charge(slice->task, real);
 		return;
 	}
-	if (host_is_instant(host)) {
+	if (!host->mult) {
 		/* It may wait for time to pass. */
-		if (burst_is_over(host))
+		if (charge_burst_is_over(host)) {
+			warn_of_burst(host);
 			clock += real;
-	} else if (!host->mult) {
-		if (burst_is_over(host))
-			clock = limit;
+			if (!host_is_instant(host) && clock > limit)
+				clock = limit;
+		}
 	} else {
 		real = unstolen(slice->task->process, real);
 		clock = slice->base +

@@ -31,6 +31,7 @@
  *   latch.c    stops a task that was blocked before it runs user code
  *   latch_program.c its BPF program, which lists stops
  *   slice.c    one turn of one task
+ *   blocked.c  what becomes of a task that has blocked, and of one that waits for a disk
  *   charge.c   what its host is charged for it
  *   watchdog.c the second thread
  *   counter.c  slices of exactly so many instructions; counter_perf.c

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "blocked.h"
 #include "calls.h"
 #include "cputime.h"
 #include "engine.h"
@@ -127,7 +128,7 @@ int64_t host_next(const struct host *host)
 
 	if (host->standalone && !engine.origin)
 		return HEAP_NEVER;
-	if (TAILQ_EMPTY(&host->ready))
+	if (TAILQ_EMPTY(&host->ready) && !blocked_holds(host))
 		return event;
 	ready = host_now(host);
 	if (ready < host->ahead)
@@ -231,6 +232,7 @@ void host_run(struct host *host, int64_t until)
 	}
 	if (host->ahead > host_now(host))
 		repay(host, until);
+	blocked_await(host);
 	if (TAILQ_EMPTY(&host->ready) && heap_time(&host->events) < until)
 		host_advance(host, heap_time(&host->events));
 	for (;;) {

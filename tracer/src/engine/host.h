@@ -53,6 +53,9 @@ struct host {
 	int64_t lookahead;	/* the least delay of the links to it */
 	unsigned int singly;	/* frames to be delivered one by one: see link.c */
 	struct stamp_map *stamps; /* NULL: nobody asks for stamps of packets */
+	unsigned int disk_waits; /* tasks, see blocked.h */
+	bool outlasted;		/* virtual time no longer stands for them */
+	int64_t held, held_at;	/* real ns that it has stood, when last */
 	bool tcp_seen;		/* TCP frames since its timers were last asked for */
 	bool tcp_active;	/* and since timeouts were last looked for */
 	bool tcp_local;		/* it has TCP connections to itself */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "blocked.h"
 #include "engine.h"
 #include "host.h"
 #include "inspect.h"
@@ -29,6 +30,7 @@ bool look_outside(void)
 
 	tracers_accept();
 	task_drain();
+	blocked_look();
 	return (int)link_read_all() | (int)relay_read() || engine.stats.stops != stops;
 }
 

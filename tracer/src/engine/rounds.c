@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blocked.h"
 #include "engine.h"
 #include "host.h"
 #include "inspect.h"
@@ -41,6 +42,9 @@
 
 /* A worker that has to wait looks so long for its next turn before it sleeps. */
 #define SPIN (30 * NSEC_PER_USEC)
+
+/* So often the conductor looks whether a disk that is waited for has answered. */
+#define DISK_LOOK (100 * NSEC_PER_MSEC)
 
 enum phase {
 	PHASE_WINDOW, /* workers run their hosts until the window's end */
@@ -68,11 +72,13 @@ struct conductor {
 	int64_t paced_carry; /* of a window that has begun to pass */
 	struct pace pace;
 	uint64_t opened_tsc; /* the window */
+	uint64_t slowed_tsc; /* no faster than real time since then; 0: it may be */
+	int64_t slowed_now;
 	struct {
 		_Atomic uint32_t turn; /* number of the last window it is part of */
 		_Atomic int64_t incoming; /* earliest arrival from other workers */
 		int64_t next;		  /* when its hosts can act */
-		bool kernel_timers;
+		bool kernel_timers, disk_waits;
 		int64_t skip_until; /* what they have found: skip_until() */
 		int wake;
 	} worker[WORKERS_MAX];
@@ -188,6 +194,7 @@ static void publish(void)
 {
 	conductor->worker[engine.worker].next = heap_time(&engine.active);
 	conductor->worker[engine.worker].kernel_timers = engine.kernel_timers;
+	conductor->worker[engine.worker].disk_waits = blocked_outlast();
 }
 
 static void wake_others(void)
@@ -246,6 +253,28 @@ static bool any_timers(void)
 	return false;
 }
 
+static bool any_disk_waits(void)
+{
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (conductor->worker[i].disk_waits)
+			return true;
+	return false;
+}
+
+/* While a disk is waited for, real time must have come as far as virtual time. */
+static bool too_early(void)
+{
+	if (!any_disk_waits()) {
+		conductor->slowed_tsc = 0;
+		return false;
+	}
+	if (!conductor->slowed_tsc) {
+		conductor->slowed_tsc = tsc_now();
+		conductor->slowed_now = conductor->now;
+	}
+	return conductor->now - conductor->slowed_now > ns_since(conductor->slowed_tsc);
+}
+
 static int64_t skip_until_of_all(void)
 {
 	int64_t until = HEAP_NEVER;
@@ -288,6 +317,23 @@ static void end_wait(void)
 	pass(passed / conductor->timestep);
 }
 
+/* What happens outside meanwhile is seen. */
+static void let_real_time_pass(void)
+{
+	static const struct timespec nap = { .tv_nsec = NSEC_PER_MSEC };
+
+	nanosleep(&nap, NULL);
+	look_outside();
+	publish();
+}
+
+static int64_t wait_length(int64_t ns)
+{
+	int64_t most = conductor->timestep > DISK_LOOK ? conductor->timestep : DISK_LOOK;
+
+	return any_disk_waits() && ns > most ? most : ns;
+}
+
 /* Chooses what comes next. Nobody is in a window. */
 static void conduct(void)
 {
@@ -298,6 +344,10 @@ static void conduct(void)
 		    conductor->interrupted || watched_readable(wake_fd)) {
 			enter_phase(PHASE_OVER);
 			return;
+		}
+		if (too_early()) {
+			let_real_time_pass();
+			continue;
 		}
 		conductor->end = conductor->now + conductor->timestep;
 		/* Who is not dilated is heard although others have work. */
@@ -322,8 +372,8 @@ static void conduct(void)
 		if (next != HEAP_NEVER &&
 		    (next - conductor->now) / conductor->timestep < idle)
 			idle = (next - conductor->now) / conductor->timestep;
-		if (engine.undilated) {
-			begin_wait(idle * conductor->timestep);
+		if (engine.undilated || any_disk_waits()) {
+			begin_wait(wait_length(idle * conductor->timestep));
 			return;
 		}
 		if (!conductor->timers_asked && any_timers()) {
@@ -351,6 +401,7 @@ static void conduct(void)
 static void arrive(void)
 {
 	park_look();
+	blocked_look();
 	wire_flush();
 	tcp_adapt(engine.now, conductor->pace.slowness);
 	pthread_mutex_lock(&conductor->lock);
@@ -412,6 +463,8 @@ static int64_t wait_left(void)
 {
 	int64_t left;
 
+	if (!timekeeper && blocked_outlast())
+		return DISK_LOOK;
 	if (!conductor->paced)
 		return idle_left();
 	if (!timekeeper)
@@ -479,6 +532,7 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->done = conductor->skipped = 0;
 	conductor->interrupted = conductor->timers_asked = false;
 	conductor->stall_told = false;
+	conductor->slowed_tsc = 0;
 	conductor->running = engine.workers;
 	if (!conductor->pace.slowness)
 		conductor->pace.slowness = 1;

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "blocked.h"
 #include "calls.h"
 #include "charge.h"
 #include "clocks.h"
@@ -29,8 +30,6 @@
 
 /* Real time that a task may compute in no virtual time before others get a turn. */
 #define FREE_QUANTUM (10 * NSEC_PER_MSEC)
-/* Disk waits longer than this are taken for sleeps. */
-#define DISK_WAIT_MAX (5 * NSEC_PER_SEC)
 
 /* Real time that a slice may take at most, as one does whose instructions are counted. */
 #define BUDGET_MAX (3600 * NSEC_PER_SEC)
@@ -132,7 +131,9 @@ static int64_t real_budget(const struct host *host, int64_t virtual_ns, uint32_t
 	if (engine.live)
 		return virtual_ns;
 	if (!host->mult)
-		return FREE_QUANTUM;
+		return !host_is_instant(host) && charge_burst_is_over(host) ?
+			       virtual_ns :
+			       FREE_QUANTUM;
 	/* On one of its CPUs it cannot run for longer than a window. */
 	virtual_ns *= count;
 	if (count > 1 && virtual_ns > window)
@@ -226,64 +227,6 @@ static void stop_demoted(struct task *task)
 	sched_setscheduler(task->tid, SCHED_FIFO, &param);
 }
 
-/*
- * A task that waits for a disk, or is inside the kernel for a reason that the
- * latch has not seen, is not idle: virtual time waits for it.
- */
-static bool in_kernel(const struct task *task, bool *trap_blocked)
-{
-	bool busy;
-
-	latch_state(task, &busy, trap_blocked);
-	return busy && !task->vforking;
-}
-
-/* Returns the task if it is blocked, NULL if it has stopped or is gone. */
-static struct task *await_block(pid_t tid, bool *trap_blocked)
-{
-	static const struct timespec nap = { .tv_nsec = 50 * NSEC_PER_USEC };
-	uint64_t start = tsc_now();
-	struct task *task;
-
-	for (;;) {
-		task = task_find(tid);
-		if (!task || task->state != TASK_AWAY || task->exiting || task->parked)
-			return NULL;
-		if (!in_kernel(task, trap_blocked) || ns_since(start) > DISK_WAIT_MAX)
-			return task;
-		stall_check(task);
-		nanosleep(&nap, NULL);
-		task_drain();
-	}
-}
-
-/*
- * The latch cannot stop a task that blocks SIGTRAP: let it enter its call once
- * more, to be stopped at its exit. Calls that may have done a part of their work
- * are left alone.
- */
-static void watch_call(struct task *task)
-{
-	if (task->vforking || timed_stops(task) || !timed_restartable(task))
-		return;
-	task->exit = EXIT_WATCHED;
-	task_interrupt(task);
-	task_drain();
-}
-
-static void after_block(pid_t tid)
-{
-	bool trap_blocked;
-	struct task *task = await_block(tid, &trap_blocked);
-
-	if (!task)
-		return;
-	timed_blocked(task);
-	terminal_blocked(task);
-	if (trap_blocked)
-		watch_call(task);
-}
-
 void slice_run(struct task *task, int64_t limit)
 {
 	struct slice *slice = &engine.slice;
@@ -321,7 +264,7 @@ void slice_run(struct task *task, int64_t limit)
 		counter_settle(task);
 	else
 		task_collect();
-	after_block(tid);
+	blocked_begin(tid);
 	task_await_exits();
 	slice->task = NULL;
 	host->pty_unsettled = host->has_ptys;

@@ -18,6 +18,7 @@
 
 #include <linux/sched.h>
 
+#include "blocked.h"
 #include "calls.h"
 #include "counter.h"
 #include "cpus.h"
@@ -130,6 +131,7 @@ void task_gone(struct task *task)
 {
 	struct host *host = task->host;
 
+	blocked_forget(task);
 	latch_close(task);
 	counter_close(task);
 	engine.unlatched--;

@@ -112,6 +112,8 @@ struct task {
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
 	uint64_t parked; /* since this TSC it sleeps in a ptrace stop: park.h; or 0 */
+	bool disk_wait; /* see blocked.h */
+	LIST_ENTRY(task) disk_wait_entry;
 	bool typed_for; /* waits for what is typed: terminal.c */
 	TAILQ_ENTRY(task) parked_entry;
 	void (*leave)(struct task *task, struct user_regs_struct *regs);

@@ -13,6 +13,7 @@
 
 #include <linux/ptrace.h>
 
+#include "blocked.h"
 #include "calls.h"
 #include "counter.h"
 #include "engine.h"
@@ -141,6 +142,7 @@ static void on_stop(struct task *task, int status)
 	bool interrupted = task->interrupted;
 
 	engine.stats.stops++;
+	blocked_forget(task);
 	park_forget(task);
 	/* Whatever stop it is, it has taken the place of that one. */
 	task->interrupted = false;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What becomes of a task that has blocked. Most wait for something in virtual time.
+ * One that waits where nothing interrupts it, as for a disk, is not idle: virtual time
+ * stands until it is back, and others of its host run meanwhile if that takes long.
+ *
+ * A host may have a lot of such waits, or one of them be very long. Then virtual time
+ * goes on as fast as real time (rounds.c), as it does for who really waits for a disk.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "blocked.h"
+#include "engine.h"
+#include "host.h"
+#include "inspect.h"
+#include "latch.h"
+#include "rounds.h"
+#include "task.h"
+#include "terminal.h"
+#include "timed.h"
+
+/* In real time: it is waited for so long before others of its host run. */
+#define ALONE_MAX (5 * NSEC_PER_MSEC)
+/* And virtual time stands for so long, on top of what it has gone on since. */
+#define HOLD_MAX (5 * NSEC_PER_SEC)
+
+static struct task_list disk_waits = LIST_HEAD_INITIALIZER(disk_waits);
+static unsigned int outlasting; /* those for which time no longer stands */
+
+/* Or is inside the kernel for a reason that the latch has not seen. */
+static bool in_kernel(const struct task *task, bool *trap_blocked)
+{
+	bool busy;
+
+	latch_state(task, &busy, trap_blocked);
+	return busy && !task->vforking;
+}
+
+/*
+ * The latch cannot stop a task that blocks SIGTRAP: let it enter its call once
+ * more, to be stopped at its exit. Calls that may have done a part of their work
+ * are left alone.
+ */
+static void watch_call(struct task *task)
+{
+	if (task->vforking || timed_stops(task) || !timed_restartable(task))
+		return;
+	task->exit = EXIT_WATCHED;
+	task_interrupt(task);
+	task_drain();
+}
+
+static void waits(struct task *task, bool trap_blocked)
+{
+	timed_blocked(task);
+	terminal_blocked(task);
+	if (trap_blocked)
+		watch_call(task);
+}
+
+/* Lets a moment of real time pass. */
+static void nap(struct host *host, const struct task *task)
+{
+	static const struct timespec moment = { .tv_nsec = 50 * NSEC_PER_USEC };
+	uint64_t start = tsc_now();
+	int64_t now = host_now(host), passed = now - host->held_at;
+
+	stall_check(task);
+	nanosleep(&moment, NULL);
+	task_drain();
+	host->held = (host->held > passed ? host->held - passed : 0) + ns_since(start);
+	host->held_at = now;
+}
+
+static bool held_too_long(const struct host *host)
+{
+	return host->held > HOLD_MAX + host_now(host) - host->held_at;
+}
+
+void blocked_forget(struct task *task)
+{
+	if (!task->disk_wait)
+		return;
+	LIST_REMOVE(task, disk_wait_entry);
+	task->disk_wait = false;
+	if (task->host->outlasted)
+		outlasting--;
+	if (--task->host->disk_waits == 0)
+		task->host->outlasted = false;
+}
+
+static void wait_for_disk(struct task *task)
+{
+	LIST_INSERT_HEAD(&disk_waits, task, disk_wait_entry);
+	task->disk_wait = true;
+	task->host->disk_waits++;
+	if (task->host->outlasted)
+		outlasting++;
+	host_changed(task->host);
+}
+
+void blocked_begin(pid_t tid)
+{
+	uint64_t start = tsc_now();
+	bool trap_blocked;
+	struct task *task;
+
+	for (;;) {
+		task = task_find(tid);
+		if (!task || task->state != TASK_AWAY || task->exiting || task->parked)
+			return;
+		if (!in_kernel(task, &trap_blocked)) {
+			waits(task, trap_blocked);
+			return;
+		}
+		if (ns_since(start) > ALONE_MAX || task->host->outlasted) {
+			wait_for_disk(task);
+			return;
+		}
+		nap(task->host, task);
+	}
+}
+
+/* It waits for something else by now. */
+static struct task *first_undisturbed(bool *trap_blocked)
+{
+	struct task *task;
+
+	LIST_FOREACH(task, &disk_waits, disk_wait_entry)
+		if (!in_kernel(task, trap_blocked))
+			return task;
+	return NULL;
+}
+
+static const struct task *first_of(const struct host *host)
+{
+	const struct task *task;
+
+	LIST_FOREACH(task, &disk_waits, disk_wait_entry)
+		if (task->host == host)
+			return task;
+	return NULL;
+}
+
+void blocked_look(void)
+{
+	bool trap_blocked;
+	struct task *task;
+
+	while ((task = first_undisturbed(&trap_blocked))) {
+		blocked_forget(task);
+		host_changed(task->host);
+		waits(task, trap_blocked);
+	}
+}
+
+bool blocked_holds(const struct host *host)
+{
+	return host->disk_waits && !host->outlasted && !engine.live;
+}
+
+void blocked_await(struct host *host)
+{
+	while (blocked_holds(host) && TAILQ_EMPTY(&host->ready) && !rounds_interrupted()) {
+		if (held_too_long(host)) {
+			host->outlasted = true;
+			outlasting += host->disk_waits;
+			host_changed(host);
+			return;
+		}
+		nap(host, first_of(host));
+		blocked_look();
+	}
+}
+
+bool blocked_outlast(void)
+{
+	return outlasting;
+}
