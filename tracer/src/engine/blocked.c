@@ -41,13 +41,18 @@ static bool in_kernel(const struct task *task, bool *trap_blocked)
 }
 
 /*
- * The latch cannot stop a task that blocks SIGTRAP: let it enter its call once
- * more, to be stopped at its exit. Calls that may have done a part of their work
- * are left alone.
+ * The latch cannot stop a task that blocks SIGTRAP. Calls that may have done a part of
+ * their work are left alone.
  */
+static bool may_interrupt(const struct task *task)
+{
+	return !task->vforking && !timed_stops(task) && timed_restartable(task);
+}
+
+/* Lets it enter its call once more, to be stopped at its exit. */
 static void watch_call(struct task *task)
 {
-	if (task->vforking || timed_stops(task) || !timed_restartable(task))
+	if (!may_interrupt(task))
 		return;
 	task->exit = EXIT_WATCHED;
 	task_interrupt(task);
@@ -117,6 +122,9 @@ void blocked_begin(pid_t tid)
 			waits(task, trap_blocked);
 			return;
 		}
+		/* This does not disturb it, but stops it when it is back. */
+		if (trap_blocked && !task->interrupted && may_interrupt(task))
+			task_interrupt(task);
 		if (ns_since(start) > ALONE_MAX || task->host->outlasted) {
 			wait_for_disk(task);
 			return;
