@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/sched.h>
+
 #include "check.h"
 
 extern char **environ;
@@ -49,6 +51,7 @@ int main(int argc, char **argv)
 	char *shell[] = { "sh", "-c", "sleep 0.02; exit 7", NULL };
 	pthread_t threads[4];
 	static char stack[65536];
+	struct clone_args untraced = { .flags = CLONE_UNTRACED, .exit_signal = SIGCHLD };
 	int fds[2], status;
 	char byte;
 	pid_t pid;
@@ -77,6 +80,17 @@ int main(int argc, char **argv)
 	pid = clone(clone_child, stack + sizeof(stack), CLONE_VM | SIGCHLD, &waits[0]);
 	CHECK(pid > 0);
 	wait_for(pid, waits[0], "clone");
+
+	/* Nor does this leave anybody outside. */
+	start = now();
+	pid = clone(clone_child, stack + sizeof(stack), CLONE_UNTRACED | SIGCHLD, &waits[0]);
+	CHECK(pid > 0);
+	wait_for(pid, waits[0], "clone, untraced");
+	start = now();
+	pid = (pid_t)syscall(SYS_clone3, &untraced, sizeof(untraced));
+	if (pid == 0)
+		_exit(clone_child(&waits[0]));
+	wait_for(pid, waits[0], "clone3, untraced");
 
 	start = now();
 	for (int i = 0; i < 4; i++)

@@ -168,9 +168,9 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		JUMP(e, BPF_JEQ, PRCTL_OF_ENGINE, 0, 1);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
-	case NEWUSER:
+	case CLONES:
 		LOAD_LOW(e, 0);
-		JUMP(e, BPF_JSET, CLONE_NEWUSER, 1, 0);
+		JUMP(e, BPF_JSET, CLONE_NEWUSER | CLONE_UNTRACED, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
 	case IOCTL:

@@ -217,18 +217,29 @@ static void leave_setns(struct task *task, struct user_regs_struct *regs)
 	timens_look(task->process);
 }
 
+/* Nobody's child is left outside. */
 static void emulate_clone(struct task *task, struct user_regs_struct *regs)
 {
-	(void)regs;
-	uptime_reveal(task);
+	if (regs->rdi & CLONE_NEWUSER)
+		uptime_reveal(task);
+	if (regs->rdi & CLONE_UNTRACED) {
+		regs->rdi &= ~(uint64_t)CLONE_UNTRACED;
+		task_set_regs(task, regs);
+	}
 }
 
 static void emulate_clone3(struct task *task, struct user_regs_struct *regs)
 {
 	uint64_t flags; /* what its arguments begin with */
 
-	if (!task_read(task, regs->rdi, &flags, sizeof(flags)) && flags & CLONE_NEWUSER)
+	if (task_read(task, regs->rdi, &flags, sizeof(flags)))
+		return;
+	if (flags & CLONE_NEWUSER)
 		uptime_reveal(task);
+	if (flags & CLONE_UNTRACED) {
+		flags &= ~(uint64_t)CLONE_UNTRACED;
+		task_write(task, regs->rdi, &flags, sizeof(flags));
+	}
 }
 
 /* ---- the table --------------------------------------------------------- */
@@ -291,7 +302,7 @@ const struct timed_call timed_calls[] = {
 	CALL(seccomp, ALWAYS, .emulate = enter_own_filter),
 	CALL(prctl, PRCTL, .emulate = prctl_call),
 	CALL(personality, ALWAYS, .emulate = personality_call),
-	CALL(clone, NEWUSER, .emulate = emulate_clone),
+	CALL(clone, CLONES, .emulate = emulate_clone),
 	CALL(clone3, ALWAYS, .emulate = emulate_clone3), /* its flags are in memory */
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
 	CALL(mmap, MAPFILE, .emulate = rings_mmap),

@@ -26,7 +26,7 @@ enum condition {
 	SOCKOPT,   /* timeouts of sockets, time stamps, rings of packets */
 	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
 	PRCTL,	   /* those that set a seccomp filter, timer slack, or a trap */
-	NEWUSER,   /* makes a user namespace: argument 0 has the flags of clone() */
+	CLONES,    /* makes a user namespace or somebody untraced: argument 0 has the flags */
 	IOCTL,	   /* asks for a packet's time of arrival, or unlocks a terminal */
 	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
