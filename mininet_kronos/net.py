@@ -264,6 +264,7 @@ class KronosNet(WaitingNet):
         finally:
             self.pump.stopping = False
             self._stopOVS()
+            self.pump.close()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
 
     def _remove_interfaces(self) -> None:

@@ -60,6 +60,7 @@ class KronosNodeMixin:
         self.kronos_process = process
         self.traced = traced
         self._lastRead = ""
+        self._hasEnded = False  # the shell: its parent may be told later
         super().__init__(name, *args, **params)  # type: ignore[call-arg]
 
     # The shell
@@ -68,8 +69,12 @@ class KronosNodeMixin:
         """Start the shell under a tracer."""
         super().startShell(mnopts)  # type: ignore[misc]
         pumps.own(self.stdout.fileno(), self.kronos)
+        self.kronos.watch_process(self.shell.pid, self._noticeEnd)  # its terminal may live on
         if not self.traced:
             self.kronos.experiment.on_abort(f"pkill -KILL -s {self.shell.pid}")
+
+    def _noticeEnd(self) -> None:
+        self._hasEnded = True
 
     def _popen(self, cmd: list[str], **params: Any) -> Any:
         if self.shell is None:  # startShell's: mnexec, its options, then the command
@@ -134,7 +139,7 @@ class KronosNodeMixin:
 
     def lives(self) -> bool:
         """Tell whether the shell runs."""
-        return self.shell is None or self.shell.poll() is None
+        return self.shell is None or not (self._hasEnded or self.shell.poll() is not None)
 
     def cmd(self, *args: Any, **params: Any) -> Any:
         """Run a command and return its output, as in Mininet; nothing while the net is being taken down."""
@@ -168,6 +173,7 @@ class KronosNodeMixin:
         """End all of this node's processes and clean up after it."""
         if self.shell:
             pumps.disown(self.stdout.fileno())
+            self.kronos.unwatch_process(self.shell.pid)
             if not self.kronos.stopped:
                 self.endProcesses()
         self.cleanup()

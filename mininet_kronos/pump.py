@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Protocol, Union
 
+from mininet_kronos.deaths import DeathWatch
 from mininet_kronos.errors import KronosError
 
 if TYPE_CHECKING:
@@ -46,15 +47,6 @@ def is_ready(fd: int, events: int = READ_EVENTS) -> bool:
     return bool(poller.poll(0))
 
 
-def has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, although its parent may not have noticed."""
-    try:
-        state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state in "ZX"
-
-
 class Pump:
     """Runs an experiment's rounds for those who wait."""
 
@@ -72,7 +64,7 @@ class Pump:
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time
         self._watched: dict[int, tuple[int, list[Callable[[], None]]]] = {}  # by descriptor
         self._halted: Exception | None = None
-        self._processes: dict[int, Callable[[], None]] = {}  # by pid
+        self._deaths = DeathWatch()
         self._alarms: list[tuple[int, int, Callable[[], int | None]]] = []
         self._alarm_count = 0
         self._rounds = 64  # in one call: as many as take about a tenth of a second
@@ -130,14 +122,14 @@ class Pump:
             left = None if deadline is None else deadline - self._clock()
             if left is not None and left <= 0:
                 return False
+            if alive and not alive():
+                return is_ready(fd)
             if self.frozen:
                 self._step(MAX_ROUNDS if left is None else -(-left // self.timestep), fd)
             else:
                 self._sleep(fd, left)
             if is_ready(fd):
                 return True
-            if alive and not alive():
-                return is_ready(fd)
 
     def wait_outside(self, fd: int) -> None:
         """Wait, in real time, until a descriptor of a program outside is readable; it may ask switches.
@@ -197,18 +189,18 @@ class Pump:
             raise reason
 
     def watch_process(self, pid: int, ended: Callable[[], None]) -> None:
-        """Call a function if a process ends while rounds are run."""
-
-        def check() -> None:
-            if has_ended(pid):
-                self.unwatch_process(pid)
-                ended()
-
-        self._processes[pid] = check
+        """Call a function, and look at what is waited for, in the round in which a process ends."""
+        if self._deaths.fileno() not in self._watched:
+            self.watch(self._deaths.fileno(), self._deaths.call)
+        self._deaths.add(pid, ended)
 
     def unwatch_process(self, pid: int) -> None:
         """Do not mind any longer whether a process ends."""
-        self._processes.pop(pid, None)
+        self._deaths.remove(pid)
+
+    def close(self) -> None:
+        """Let go of what the pump holds, when the net has been taken down."""
+        self._deaths.close()
 
     def overheard(self, node: str, source: str, data: bytes) -> None:
         """Tell those who listen what a process has written, when the orchestrator reads it."""
@@ -249,7 +241,7 @@ class Pump:
 
     def _ring(self) -> None:
         """Call what is due."""
-        for tick in (*self.tick_listeners, *self._processes.values()):
+        for tick in tuple(self.tick_listeners):
             tick()
         while self._alarms and self._alarms[0][0] <= self.now:
             _time, number, alarm = heapq.heappop(self._alarms)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mininet.topo import Topo
 
 from mininet_kronos.errors import KronosError
 from tests.conftest import Pair, ping, state, wait_for
@@ -140,6 +141,16 @@ def test_a_hosts_shell_killed(make_net):
         h1.waitOutput()
     result, text = ping(h2, h3, 3)
     assert result.received == 3, text
+
+
+def test_a_hosts_shell_killed_while_nothing_is_due(make_net, tmp_path):
+    """What it has started has its terminal still, and waits for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    net = make_net(Topo(), start=False, controller=None)
+    h1 = net.addHost("h1")
+    net.start()
+    with pytest.raises(KronosError, match=r"^h1: its shell has ended"):
+        h1.cmd(f"cat {tmp_path}/fifo & kill -KILL $$")
 
 
 def test_a_hosts_process_killed(make_net):
