@@ -57,8 +57,8 @@ docs: setup ## build the documentation as a site, in build/site
 	@$(PYTHON) -m mkdocs --quiet build
 
 bench: setup ## measure what the engine costs, against native runs, then links, TCP and first pings: benchmarks/
-	@$(AS_ROOT) $(PYTHON) -m benchmarks; status=$$?; for script in links tcp controller; do \
-		$(AS_ROOT) $(PYTHON) benchmarks/$$script.py || exit 1; done; exit $$status
+	@$(AS_ROOT) $(PYTHON) -m benchmarks; status=$$?; for script in links tcp losses controller; do \
+		$(AS_ROOT) $(PYTHON) -m benchmarks.$$script || exit 1; done; exit $$status
 
 vm-test: $(if $(FULL),setup) ## test the kernel module on stock kernels in virtual machines (FULL=1: all of it)
 	@scripts/system-packages.sh vm

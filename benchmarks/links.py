@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mininet_kronos.experiment import Experiment
-from mininet_kronos.link import open_tap
 from mininet_kronos.process import await_tracer
 from mininet_kronos.records import LinkParams
+from mininet_kronos.taps import open_tap
 
 COUNT = 100_000
 SIZES = (18, 1472)  # bytes of payload: Ethernet frames of 60 and of 1514 bytes

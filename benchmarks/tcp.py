@@ -1,13 +1,12 @@
 """TCP over one virtual link: goodput after slow start, in virtual time, against what the model allows.
 
-Every cell several times, on this machine as it is and with a busy loop on every CPU; then with 1 % of losses,
-beside the same network in real time and the formula of Mathis and others.
+Every cell several times, on this machine as it is and with a busy loop on every CPU. losses.py is for links
+that lose frames.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -20,10 +19,8 @@ from mininet.topo import Topo
 from mininet_kronos import KronosNet
 from mininet_kronos.demo import busy_loops
 
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 RATES = (10, 50, 100)  # Mbit/s
 DELAYS = (1, 10, 50)  # ms
-LOSSY = ((10, 10), (100, 2), (100, 10), (100, 50))
 PAYLOAD = 1448 / 1514  # of a frame
 
 
@@ -35,9 +32,14 @@ class Direct(Topo):
         self.addLink(self.addHost("h1"), self.addHost("h2"), **link)
 
 
-def measure(options: str, live: bool = False, seed: int = 0, **link: Any) -> tuple[float, float, float]:
-    """Run iperf3; return Mbit/s, and the virtual and real seconds that it took."""
-    net = KronosNet(topo=Direct(**link), controller=None, autoStaticArp=True, seed=seed)
+def measure(
+    options: str, link: dict[str, Any], live: bool = False, **params: Any
+) -> tuple[float, float, float]:
+    """Run iperf3; return Mbit/s, and the virtual and real seconds that it took.
+
+    live: in real time; params: of the network
+    """
+    net = KronosNet(topo=Direct(**link), controller=None, autoStaticArp=True, **params)
     net.start()
     try:
         if live:
@@ -54,14 +56,14 @@ def measure(options: str, live: bool = False, seed: int = 0, **link: Any) -> tup
         net.stop()
 
 
-def table(title: str) -> None:
+def table(title: str, count: int) -> None:
     """Print the least goodput of each cell, in % of what the model allows."""
-    print(f"\n{title}: least of {RUNS} runs, % of bw * {PAYLOAD:.4f} (virtual s / real s)")
+    print(f"\n{title}: least of {count} runs, % of bw * {PAYLOAD:.4f} (virtual s / real s)")
     print(f"{'':12}" + "".join(f"{delay:>8} ms delay" for delay in DELAYS))
     for bw in RATES:
         cells = []
         for delay in DELAYS:
-            runs = [measure("-O 10 -t 20", bw=bw, delay=f"{delay}ms") for _ in range(RUNS)]
+            runs = [measure("-O 10 -t 20", {"bw": bw, "delay": f"{delay}ms"}) for _ in range(count)]
             pace = statistics.mean(virtual / real for _, virtual, real in runs)
             cells.append(f"{min(run[0] for run in runs) / (bw * PAYLOAD) * 100:8.1f} ({pace:4.1f})")
         print(f"{bw:4} Mbit/s " + " ".join(cells), flush=True)
@@ -69,16 +71,10 @@ def table(title: str) -> None:
 
 def main() -> None:
     """Print the tables."""
-    table("machine as it is")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    table("machine as it is", count)
     with busy_loops(os.cpu_count() or 1):
-        table("busy loops on every CPU")
-    print(f"\n1 % of losses, Mbit/s: mean of {RUNS} seeds in 20 virtual s, 20 s of real time, formula")
-    for bw, delay in LOSSY:
-        lossy: dict[str, Any] = {"bw": bw, "delay": f"{delay}ms", "params1": {"loss": 1}}
-        virtual = statistics.mean(measure("-t 20", seed=seed, **lossy)[0] for seed in range(RUNS))
-        real = measure("-t 20", live=True, **lossy)[0]
-        mathis = 1448 * 8 / (2 * delay * 1e3) * math.sqrt(1.5 / 0.01)
-        print(f"{bw:4} Mbit/s {delay:3} ms  {virtual:8.2f} {real:8.2f} {mathis:8.2f}", flush=True)
+        table("busy loops on every CPU", count)
 
 
 if __name__ == "__main__":

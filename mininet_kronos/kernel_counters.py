@@ -18,44 +18,37 @@ _HEADER = struct.Struct("=IHHII")
 _TCMSG = struct.Struct("=B3xiIII")
 _ATTRIBUTE = struct.Struct("=HH")
 _TC_STATS = struct.Struct("=QIIIIIII")
-_ROOT = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
-class InterfaceCounters:
-    """What an interface has carried, and its traffic control has dropped and holds."""
+class Qdisc:
+    """What a part of traffic control has dropped, and holds."""
 
-    tx_frames: int
-    tx_bytes: int
-    rx_frames: int
-    rx_bytes: int
-    dropped: int  # by any part of traffic control
-    queue_frames: int
-    queue_bytes: int
-
-
-@dataclass(frozen=True)
-class _Qdisc:
-    parent: int
     drops: int
     frames: int
     bytes: int
 
 
+@dataclass(frozen=True)
+class InterfaceCounters:
+    """What an interface has carried, and its traffic control, by the major numbers of handles."""
+
+    tx_frames: int
+    tx_bytes: int
+    rx_frames: int
+    rx_bytes: int
+    qdiscs: dict[int, Qdisc]
+
+
 def read_counters(pid: int, interface: str) -> InterfaceCounters:
     """Return the counters of an interface in the network namespace of a process."""
     received, sent = _device(pid, interface)
-    qdiscs = _qdiscs(pid, interface)
-    root = next((qdisc for qdisc in qdiscs if qdisc.parent == _ROOT), _Qdisc(_ROOT, 0, 0, 0))
-    dropped = max((qdisc.drops for qdisc in qdiscs), default=0)  # a parent counts what its child drops
     return InterfaceCounters(
-        tx_frames=sent[1] + dropped,
+        tx_frames=sent[1],
         tx_bytes=sent[0],
         rx_frames=received[1],
         rx_bytes=received[0],
-        dropped=dropped,
-        queue_frames=root.frames,
-        queue_bytes=root.bytes,
+        qdiscs=dict(_qdiscs(pid, interface)),
     )
 
 
@@ -69,7 +62,7 @@ def _device(pid: int, interface: str) -> tuple[tuple[int, int], tuple[int, int]]
     raise OSError(f"there is no interface {interface} in the namespace of process {pid}")
 
 
-def _qdiscs(pid: int, interface: str) -> list[_Qdisc]:
+def _qdiscs(pid: int, interface: str) -> list[tuple[int, Qdisc]]:
     with network_namespace(pid):
         index = socket.if_nametoindex(interface)
         netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -95,8 +88,8 @@ def _messages(netlink: socket.socket) -> Iterator[bytes]:
             data = data[_aligned(length) :]
 
 
-def _qdisc(message: bytes) -> _Qdisc:
-    parent = _TCMSG.unpack_from(message, _HEADER.size)[3]
+def _qdisc(message: bytes) -> tuple[int, Qdisc]:
+    handle = _TCMSG.unpack_from(message, _HEADER.size)[2]
     attributes: dict[int, bytes] = {}
     offset = _HEADER.size + _TCMSG.size
     while offset < len(message):
@@ -104,7 +97,7 @@ def _qdisc(message: bytes) -> _Qdisc:
         attributes[kind] = message[offset + _ATTRIBUTE.size : offset + length]
         offset += _aligned(length)
     stats = _TC_STATS.unpack_from(attributes[_STATS])
-    return _Qdisc(parent=parent, drops=stats[2], frames=stats[6], bytes=stats[7])
+    return handle >> 16, Qdisc(drops=stats[2], frames=stats[6], bytes=stats[7])
 
 
 def _aligned(length: int) -> int:

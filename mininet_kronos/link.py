@@ -1,42 +1,28 @@
 """Links whose frames travel in virtual time, with TCLink's parameters.
 
-Both ends are TAP devices; the engine carries the frames between them. Each direction is one FIFO server
-with the link's rate and a drop-tail queue, then the delay.
+What carries the frames is a wire: TAP devices and the engine, or with the kernel engine traffic control.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import re
 import socket
-import struct
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mininet.link import Intf, Link
 from mininet.log import info
 from mininet.node import Switch
-from mininet.util import quietRun
 
-from mininet_kronos.errors import KronosError, MissingProgramError, ParameterError
-from mininet_kronos.frames import attach_filter
+from mininet_kronos.errors import KronosError, ParameterError
+from mininet_kronos.kernel_wire import KernelWire
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.node import KronosNodeMixin
 from mininet_kronos.records import LinkParams, LinkStats
 from mininet_kronos.units import parse_flag
-
-if TYPE_CHECKING:
-    from mininet_kronos.pump import Pump
+from mininet_kronos.wire import EngineWire
 
 MAX_NAME = 15  # characters of an interface's name
-LEAVING = 3.0  # s of real time that an ended network has for removing its devices
-
-TUN_DEVICE = "/dev/net/tun"
-TUNSETIFF = 0x400454CA
-IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 
 
 def check_interface_name(name: str) -> None:
@@ -48,14 +34,37 @@ def check_interface_name(name: str) -> None:
         )
 
 
-class ObservedIntfMixin:
-    """Looks at an interface, and deletes it, without a command of its node's: no virtual time passes."""
+class KronosIntf(Intf):
+    """One end of a KronosLink; what it sends is shaped by its own parameters.
 
-    # Mininet's Intf has
-    name: str
-    node: Any
-    link: Any
-    ip: str | None
+    It is looked at, and deleted, without a command of its node's: no virtual time passes.
+    """
+
+    def __init__(self, *args: Any, **params: Any) -> None:
+        self.model: dict[str, Any] = {}
+        self.shape = LinkParams()
+        self.link: Any = None
+        self._made = False
+        super().__init__(*args, **params)
+        self._made = True
+
+    def config(self, **params: Any) -> dict[str, Any]:
+        """Configure the end, as Intf.config(), and what it sends, from now on.
+
+        bw, delay and the like: as for KronosLink; those that are not given stay, None takes one back.
+        """
+        model = {key: value for key, value in params.items() if key in MODEL}
+        rest = {key: value for key, value in params.items() if key not in MODEL}
+        wanted = {**self.model, **model}
+        shape = link_params(wanted, self.name, isinstance(self.node, Switch))
+        if isinstance(self.link, KronosLink) and (model or not self._made):
+            self.link.wire.check(self.name, shape)
+            self.link.wire.shape(self, shape)
+        self.model, self.shape = wanted, shape
+        result: dict[str, Any] = {}
+        if rest or not self._made:
+            result = super().config(**rest)
+        return result
 
     def updateIP(self) -> str | None:
         """Return the current IP address."""
@@ -84,19 +93,17 @@ class ObservedIntfMixin:
             raise ParameterError(
                 f"{self}: cannot write a capture to {path}: {problem.strerror}; name another file"
             ) from None
-        self._captureTo(path)
+        self.link.wire.capture(self, path)
         return path
 
     def stopCapture(self) -> None:
         """End the capture."""
-        self._captureTo(None)
-
-    def _captureTo(self, path: Path | None) -> None:
-        """Let the capture go to a file from now on, or nowhere."""
-        raise NotImplementedError
+        self.link.wire.capture(self, None)
 
     def delete(self) -> None:
         """Delete the interface."""
+        if isinstance(self.link, KronosLink):
+            self.link.wire.leave(self)
         if self.node.shell and not self.node.kronos.stopped:
             self.node.observe("ip", "link", "del", self.name)
         self.node.delIntf(self)
@@ -112,47 +119,8 @@ def capture_both(link: Any, where: bool | str | Path) -> None:
             intf.capture(None if where is True else Path(where, f"{intf.name}.pcap"))
 
 
-class KronosIntf(ObservedIntfMixin, Intf):
-    """One end of a KronosLink; what it sends is shaped by its own parameters."""
-
-    def __init__(self, *args: Any, **params: Any) -> None:
-        self.model: dict[str, Any] = {}
-        self._made = False
-        super().__init__(*args, **params)
-        self._made = True
-
-    def config(self, **params: Any) -> dict[str, Any]:
-        """Configure the end, as Intf.config(), and what it sends, from now on.
-
-        bw, delay and the like: as for KronosLink; those that are not given stay, None takes one back.
-        """
-        model = {key: value for key, value in params.items() if key in MODEL}
-        rest = {key: value for key, value in params.items() if key not in MODEL}
-        wanted = {**self.model, **model}
-        parsed = link_params(wanted, self.name, isinstance(self.node, Switch))
-        if model and isinstance(self.link, KronosLink):
-            self.link.setModel(self, parsed)
-        self.model = wanted
-        result: dict[str, Any] = {}
-        if rest or not self._made:
-            result = super().config(**rest)
-        return result
-
-    def _captureTo(self, path: Path | None) -> None:
-        link: Any = self.link
-        capture, end = link.kronos.experiment.capture, int(self is link.intf2)
-        if path is None:
-            capture(link.kronos_link, end)
-        else:
-            with path.open("wb") as file:
-                capture(link.kronos_link, end, file.fileno())
-
-
 class KronosLink(Link):
-    """A link in virtual time between two nodes of a KronosNet.
-
-    With the kernel engine it is a KernelLink: the kernel's own traffic control does what is asked for.
-    """
+    """A link in virtual time between two nodes of a KronosNet."""
 
     def __init__(
         self,
@@ -187,17 +155,8 @@ class KronosLink(Link):
                     f"{node}: {type(node).__name__} is outside virtual time and cannot have a KronosLink; "
                     "use KronosNet with its own host and switch classes"
                 )
-        if node1.kronos.experiment.engine == "kernel":  # here, since mn's --link gives parameters here
-            from mininet_kronos.kernel_link import KernelLink
-
-            self.__class__ = KernelLink
-            KernelLink.__init__(
-                self, node1, node2, port1, port2, intfName1=intfName1, intfName2=intfName2,
-                params1=params1, params2=params2, capture=capture, **params
-            )  # fmt: skip
-            return
-        self.kronos: Pump = node1.kronos
-        self._id: int | None = None
+        kernel = node1.kronos.experiment.engine == "kernel"
+        self.wire: EngineWire | KernelWire = KernelWire() if kernel else EngineWire(node1.kronos)
         ends = [dict(params1 or {}), dict(params2 or {})]
         names = []
         for node, end, port, name in zip(nodes, ends, (port1, port2), (intfName1, intfName2)):
@@ -205,11 +164,9 @@ class KronosLink(Link):
             names.append(name or self.intfName(node, end["port"]))
         if node1 is node2 and ends[0]["port"] == ends[1]["port"]:
             raise ParameterError(f"{node1} cannot have a link to itself; name two different nodes")
-        self._models = []
         for node, end, name in zip(nodes, ends, names):
             check_interface_name(name)
-            self._models.append(link_params({**end, **params}, name, isinstance(node, Switch)))
-        self._taps: list[int] = []
+            self.wire.check(name, link_params({**end, **params}, name, isinstance(node, Switch)))
         params.setdefault("cls1", KronosIntf)
         params.setdefault("cls2", KronosIntf)
         try:
@@ -217,119 +174,45 @@ class KronosLink(Link):
                 node1, node2, intfName1=names[0], intfName2=names[1],
                 params1=ends[0], params2=ends[1], fast=False, **params
             )  # fmt: skip
-            self._add()
+            self.wire.connect(self.intf1, self.intf2)
         finally:
-            for tap in self._taps:
-                os.close(tap)
+            self.wire.release()
+        shown = [f"{key} {value}" for key, value in self.intf1.model.items() if value is not None]
+        info(f"({', '.join(shown)}) " if shown else "")
         capture_both(self, capture)
-
-    def frames(self, program: bytes) -> socket.socket:
-        """Return a socket that receives what passes on the link and a classic BPF program lets through."""
-        theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with theirs:
-            attach_filter(ours, program)
-            self.kronos.experiment.watch_link(self.kronos_link, theirs.fileno())
-        return ours
-
-    def delete(self) -> None:
-        """Delete the link: its interfaces go, and what is on its way is lost."""
-        super().delete()
-        if self._id is not None and not self.kronos.stopped:
-            self.kronos.experiment.remove_link(self._id)
-            self._id = None
 
     def makeIntfPair(
         self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any
     ) -> None:
-        """Make the two TAP devices, still outside their nodes."""
-        for name, address in ((intfname1, addr1), (intfname2, addr2)):
-            self._taps.append(open_tap(name))
-            keep_quiet(name)  # what moves to a host's namespace starts afresh there
-            if address:
-                quietRun(["ip", "link", "set", "dev", name, "address", address])
+        """Make the two interfaces, still outside their nodes."""
+        self.wire.make((intfname1, addr1), (intfname2, addr2))
 
-    def _add(self) -> None:
-        """Hand both ends to the engine."""
-        ends = [
-            (tap, intf.node.kronos_process, intf.name)
-            for tap, intf in zip(self._taps, (self.intf1, self.intf2))
-        ]
-        self._id = self.kronos.experiment.add_link(ends[0], ends[1], *self._models)
-        shown = [f"{key} {value}" for key, value in self.intf1.model.items() if value is not None]
-        info(f"({', '.join(shown)}) " if shown else "")
+    def delete(self) -> None:
+        """Delete the link: its interfaces go, and what is on its way is lost."""
+        super().delete()
+        self.wire.delete()
+
+    def frames(self, program: bytes) -> socket.socket:
+        """Return a socket that receives what passes on the link and a classic BPF program lets through."""
+        return self.wire.frames(program)
 
     @property
     def kronos_link(self) -> int:
-        """The link's id in the experiment; direction 0 is what intf1 sends."""
-        if self._id is None:
-            raise KronosError(f"{self} is not up")
-        return self._id
+        """The link's id in the user engine; direction 0 is what intf1 sends."""
+        if isinstance(self.wire, KernelWire):
+            raise KronosError(f"{self} is not a link of the user engine; use its counters()")
+        return self.wire.id
 
     def counters(self, direction: int) -> LinkStats:
         """Return what a direction (0: what intf1 sends) has carried."""
-        return self.kronos.experiment.link_stats(self.kronos_link, direction)
-
-    def setModel(self, intf: KronosIntf, model: LinkParams) -> None:
-        """Let what an end sends travel by another model from now on."""
-        if self._id is None:  # being made
-            return
-        direction = 0 if intf is self.intf1 else 1
-        self.kronos.experiment.set_link(self._id, direction, model)
-        self._models[direction] = model
+        return self.wire.counters(direction)
 
     @property
     def models(self) -> tuple[LinkParams, LinkParams]:
         """What is done to the frames that intf1 sends, and to those that intf2 sends."""
-        return self._models[0], self._models[1]
+        return self.intf1.shape, self.intf2.shape
 
     @property
     def delays(self) -> tuple[int, int]:
         """One-way delays in ns: what intf1 sends, what intf2 sends."""
-        return self._models[0].delay_ns, self._models[1].delay_ns
-
-
-def open_tap(name: str) -> int:
-    """Make a TAP device; return its descriptor. The device goes when the last descriptor is closed."""
-    try:
-        tap = os.open(TUN_DEVICE, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as problem:
-        raise MissingProgramError(
-            f"{TUN_DEVICE}: {problem.strerror}; load the module with: modprobe tun"
-        ) from problem
-    try:
-        make_tap(tap, name)
-    except OSError as problem:
-        os.close(tap)
-        if problem.errno == errno.EBUSY:
-            raise KronosError(
-                f"interface {name} exists already; stop the Mininet that uses it, "
-                "or run 'kronos clean' if that one has crashed"
-            ) from problem
-        raise KronosError(
-            f"cannot make interface {name}: {problem.strerror}; is this run by root?"
-        ) from problem
-    return tap
-
-
-def make_tap(tap: int, name: str) -> None:
-    """Give an opened descriptor its TAP device.
-
-    A network whose orchestrator was killed a moment ago still has its devices: they are waited for.
-    """
-    request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL)
-    deadline = time.monotonic() + LEAVING
-    while True:
-        try:
-            fcntl.ioctl(tap, TUNSETIFF, request)
-            return
-        except OSError as problem:
-            if problem.errno != errno.EBUSY or time.monotonic() > deadline:
-                raise
-        time.sleep(0.02)
-
-
-def keep_quiet(name: str) -> None:
-    """Keep an interface of this namespace from sending IPv6 messages of its own."""
-    switch = Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
-    if switch.exists():
-        switch.write_text("1")
+        return self.intf1.shape.delay_ns, self.intf2.shape.delay_ns

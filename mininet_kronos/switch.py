@@ -14,9 +14,10 @@ from mininet.nodelib import LinuxBridge
 from mininet.util import errRun, macColonHex, quietRun
 
 from mininet_kronos.errors import ParameterError, SwitchError
-from mininet_kronos.link import keep_quiet
+from mininet_kronos.link import KronosIntf
 from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
 from mininet_kronos.ovs import PrivateOVS
+from mininet_kronos.taps import keep_quiet
 from mininet_kronos.units import SECOND
 
 if TYPE_CHECKING:
@@ -184,11 +185,22 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         report_trouble(self.kronos, f"{self.name}:", self.ovs)
         self.cmd("ip link set lo up; export", *(f"{name}={value}" for name, value in self.ovs.env.items()))
 
+    @staticmethod
+    def TCReapply(intf: Any) -> None:
+        """Restore what Open vSwitch removes from an interface that it gets."""
+        if isinstance(intf, KronosIntf) and intf.link:
+            intf.link.wire.restore(intf)
+
     @classmethod
     def batchStartup(cls, switches: Iterable[Any], run: Callable[..., Any] = checked_run) -> Any:
         """Start many switches at once: those that have left it to this."""
         waiting = [switch for switch in switches if switch.commands]
-        return super().batchStartup(waiting, run=run) if waiting else switches
+        if waiting:
+            super().batchStartup(waiting, run=run)
+        for switch in waiting:
+            for intf in switch.intfs.values():
+                switch.TCReapply(intf)
+        return switches
 
     @classmethod
     def batchShutdown(cls, switches: Iterable[Any], run: Callable[..., Any] = errRun) -> Any:

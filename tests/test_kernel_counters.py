@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mininet_kronos.kernel_counters import read_counters
+from mininet_kronos.kernel_counters import Qdisc, read_counters
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_what_is_sent_arrives(namespace):
     send(namespace, 5)
     sender, receiver = read_counters(namespace, "v1"), read_counters(namespace, "v2")
     assert (sender.tx_frames, sender.tx_bytes) == (receiver.rx_frames, receiver.rx_bytes) == (5, 5000)
-    assert (sender.dropped, sender.queue_frames) == (0, 0)
+    assert sender.qdiscs == {0: Qdisc(drops=0, frames=0, bytes=0)}  # noqueue, without a handle
     assert Path("/proc/thread-self/ns/net").readlink() == ours
 
 

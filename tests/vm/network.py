@@ -28,6 +28,14 @@ class Pair(Topo):
             self.addLink(self.addHost(name, counter="free"), switch)
 
 
+class Marked(KronosLink):
+    """A user's own class of links."""
+
+    def mark(self):
+        """Return something that only this class has."""
+        return f"{self.intf1} marked"
+
+
 class Figures(NamedTuple):
     """What is measured in each network."""
 
@@ -61,6 +69,50 @@ def check_ping(client, server):
     assert len(times) == 10, text
     assert all(200 <= ms < 201 for ms in times), text
     return times
+
+
+def check_sending(client, server):
+    """Each link sends a frame of 1514 bytes in 1.2112 ms, also after a pause; its delay can be changed."""
+    intf = client.intf()
+
+    def measure():
+        text = client.cmd("ping -c 3 -i 0.5 -s 1472", server.IP())
+        return [float(ms) for ms in re.findall(r"time=([\d.]+)", text)]
+
+    times = measure()
+    intf.config(delay="70ms")
+    later = measure()
+    intf.config(delay="50ms")
+    say("figure round trips of 204.845 ms, and of 224.845:", *times, *later)
+    for expected, got in (204.845, times), (224.845, later):
+        assert len(got) == 3, got
+        assert all(abs(ms - expected) < 0.2 for ms in got), (expected, got)
+
+
+def check_models(client, server):
+    """Traffic control takes all that a link may ask for; losses and drops of a queue are counted apart."""
+    intf = client.intf()
+    counters = intf.link.counters
+    for model in (
+        {"jitter": "5ms", "distribution": "normal", "delay_correlation": 20, "loss_gemodel": (1, 10)},
+        {"corrupt": 1, "reorder": 25, "reorder_correlation": 50, "gap": 5, "jitter": "5ms"},
+        {"enable_red": True}, {"enable_ecn": True}, {"use_tbf": True, "latency_ms": 50},
+    ):  # fmt: skip
+        intf.config(**model)
+        intf.config(**dict.fromkeys(model))
+    before = counters(0)
+    intf.config(loss=100)
+    client.cmd("ping -c 3 -i 0.01 -W 1", server.IP())
+    after = counters(0)
+    assert after.dropped_loss - before.dropped_loss >= 3, after
+    assert after.dropped_queue == before.dropped_queue, after
+    intf.config(loss=None, bw=0.1, max_queue_size=2)
+    # 121 ms for each: of five at once two find room.
+    text = client.cmd("ping -c 5 -i 0.01 -s 1472 -W 1", server.IP())
+    last = counters(0)
+    assert last.dropped_loss == after.dropped_loss, (last, text)
+    assert last.dropped_queue - after.dropped_queue >= 3, (last, text)
+    intf.config(bw=10, max_queue_size=None)
 
 
 def check_refused(client, server):
@@ -123,7 +175,8 @@ def check_counters(net):
     for link in net.links:
         for direction in 0, 1:
             stats = link.counters(direction)
-            assert stats.tx_frames == stats.rx_frames + stats.dropped_queue > 400, stats
+            dropped = stats.dropped_queue + stats.dropped_loss
+            assert stats.tx_frames == stats.rx_frames + dropped > 400, stats
             assert stats.tx_bytes == stats.rx_bytes, stats
 
 
@@ -137,13 +190,16 @@ def check_datapath(switch, datapath):
 def check_network(datapath, seconds=10):
     """Bring the network up, measure, and take it down."""
     say(f"figure datapath {datapath}:")
-    link = customClass({"kronos": KronosLink}, "kronos,bw=10,delay=50ms")  # as mn --link does
+    link = customClass({"kronos": Marked}, "kronos,bw=10,delay=50ms")  # as mn --link does
     net = KronosNet(topo=Pair(datapath=datapath), engine="kernel", link=link)
     net.start()
     client, server = net.get("h1", "h2")
     say("frozen")
+    assert net.links[0].mark() == "h1-eth0 marked"
     assert net.pingAll() == 0
     round_trips = check_ping(client, server)
+    check_sending(client, server)
+    check_models(client, server)
     check_sleep(net, client)
     check_refused(client, server)
     check_control_delay(net)
