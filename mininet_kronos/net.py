@@ -35,6 +35,7 @@ from mininet_kronos.net_waiting import WaitingNet
 from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
 from mininet_kronos.ovs import PrivateOVS, remove_interfaces
 from mininet_kronos.pump import MILLISECOND, Poller, Pump
+from mininet_kronos.readiness import await_switches
 from mininet_kronos.switch import PROCESS, KronosOVSSwitch, report_trouble
 from mininet_kronos.units import format_duration, parse_count, parse_duration
 
@@ -204,6 +205,7 @@ class KronosNet(WaitingNet):
         with self._stop_on_failure():
             super().start()
             self._require_connections()
+            await_switches(switch for switch in self.switches if getattr(switch, "is_process", False))
             self.pump.timestep = self._choose_timestep()
             undelayed = "" if self._delays() else "; frames over links without a delay may be that late"
             info(f"*** Freezing (timestep {format_duration(self.pump.timestep)}{undelayed})\n")

@@ -61,6 +61,8 @@ class KronosSwitchMixin(KronosNodeMixin):
     its processes itself finds its controllers by endpoints().
     """
 
+    is_process = True  # which reads its interfaces: the network is not frozen before it does
+
     def __init__(
         self,
         name: str,
@@ -114,6 +116,8 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
     ovs-ofctl and the like work while the network is frozen: they take no virtual time. Other switches have an
     Open vSwitch and a network namespace each.
     """
+
+    is_process = False  # ovs-vsctl waits for it
 
     def __init__(
         self,
@@ -244,6 +248,8 @@ class KronosLinuxBridge(KronosSwitchMixin, LinuxBridge):
 
     Timers of the kernel's (those of its spanning tree, the ageing of addresses) run in real time.
     """
+
+    is_process = False
 
     @classmethod
     def setup(cls) -> None:

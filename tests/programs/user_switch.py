@@ -1,6 +1,6 @@
 """A switch in user space: learns addresses, forwards frames; no OpenFlow but a greeting.
 
-user_switch.py [-c ADDRESS:PORT] INTERFACE... ; says when it is ready, with -c how long an echo takes.
+user_switch.py [-c ADDRESS:PORT] INTERFACE... ; with -c it says how long the controller takes to echo.
 """
 
 import select
@@ -36,7 +36,6 @@ def switch(names):
         port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         port.bind((name, ETH_P_ALL))
         ports.append(port)
-    print("ready", flush=True)
     known = {}
     while True:
         for port in select.select(ports, [], [])[0]:
