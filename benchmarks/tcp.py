@@ -48,10 +48,12 @@ def measure(
         server = h2.popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
         h1.cmd("sleep 0.1")
         virtual, real = net.now, time.monotonic()
-        report = json.loads(h1.cmd(f"iperf3 -J -c {h2.IP()} {options}"))["end"]
+        report = json.loads(h1.cmd(f"iperf3 -J -c {h2.IP()} {options}"))
+        if "error" in report:
+            raise RuntimeError(f"iperf3: {report['error']}")
         passed = (net.now - virtual) / 1e9, time.monotonic() - real
         server.wait()
-        return report["sum_received"]["bits_per_second"] / 1e6, *passed
+        return report["end"]["sum_received"]["bits_per_second"] / 1e6, *passed
     finally:
         net.stop()
 
