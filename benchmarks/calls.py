@@ -12,6 +12,20 @@ def _compare(measure: str, command: list[str | Path], count: int, limit: float) 
     return Figure(measure, seconds(virtual), f"native {seconds(plain)}", virtual / plain, limit=limit)
 
 
+def _ping_pong(programs: Path) -> Iterator[Figure]:
+    """Yield the figure, and what a stop of each woken task takes natively, under an idle tracer."""
+    count = 20_000
+    plain, stopped, virtual = alternate(
+        5,
+        lambda: per_item(native, [programs / "ping_pong"], count),
+        lambda: per_item(native, [programs / "ping_pong_stops"], count),
+        lambda: per_item(dilated, [programs / "ping_pong"], count),
+    )
+    measure, against = "pipe ping-pong of two tasks of a host", f"native {seconds(plain)}"
+    yield Figure(measure, seconds(virtual), against, virtual / plain, limit=4)
+    yield Figure(f"{measure}, native, a stop each", seconds(stopped), against, stopped / plain)
+
+
 def _untimed(measure: str, command: list[str | Path], count: int) -> Iterator[Figure]:
     """Yield the figure, and what the kernel takes natively under a filter that allows everything."""
     plain, filtered, virtual = alternate(
@@ -31,5 +45,5 @@ def measure(programs: Path) -> Iterator[Figure]:
     yield _compare("clock_gettime", [calls, "clock"], 10_000_000, 1.5)
     yield from _untimed("getppid", [calls, "getppid"], 2_000_000)
     yield from _untimed("pread of 4 KiB", [calls, "pread"], 1_000_000)
-    yield _compare("pipe ping-pong of two tasks of a host", [programs / "ping_pong"], 20_000, 4)
+    yield from _ping_pong(programs)
     yield _compare("fork, exec and exit of /bin/true", [programs / "spawn"], 200, 3)

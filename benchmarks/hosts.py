@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.runs import MSEC, alternate, real_seconds, start
+from benchmarks.runs import MSEC, alternate, native, per_item, real_seconds, start
 from benchmarks.table import Figure, seconds
 from mininet_kronos.experiment import Experiment
 
@@ -43,11 +43,39 @@ def _engine_memory(hosts: int) -> float:
     return sum(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Private"))
 
 
+def _sleepers(programs: Path) -> Iterator[Figure]:
+    """Yield the figures, and what the stops of as many processes that sleep take natively."""
+    virtual = 100
+    ticker: list[str | Path] = [programs / "ticker"]
+
+    def passed(cpus: int) -> float:
+        with network([ticker] * HOSTS, cpus) as experiment:
+            return real_seconds(experiment, TIMESTEP, virtual * 1000) / virtual
+
+    one, two, stops = alternate(
+        5,
+        lambda: passed(1),
+        lambda: passed(2),
+        lambda: per_item(native, [programs / "sleep_stops", *ticker, str(HOSTS)], HOSTS * virtual) * HOSTS,
+    )
+    name = f"{HOSTS} idle hosts with a timer of 1 s each"
+    for cpus, real in (("1 CPU", one), ("2 CPUs", two)):
+        yield Figure(
+            f"{name}, {cpus}",
+            f"{seconds(real)} a virtual s",
+            f"stops {seconds(stops)}",
+            1 / real,
+            " virtual s/s",
+            limit=1000,
+            at_least=True,
+        )
+    yield Figure(f"{name}: the stops alone, native", seconds(stops), "", 1 / stops, " virtual s/s")
+
+
 def measure(programs: Path) -> Iterator[Figure]:
     """Yield the figures of this subject."""
     busy: list[str | Path] = [programs / "busy"]
     idle: list[str | Path] = ["sleep", "1000000"]
-    ticker: list[str | Path] = [programs / "ticker"]
 
     alone, among = alternate(
         5,
@@ -71,18 +99,7 @@ def measure(programs: Path) -> Iterator[Figure]:
         taken / ideal,
         limit=1.15,
     )
-    virtual = 200
-    with network([ticker] * HOSTS) as experiment:
-        real = real_seconds(experiment, TIMESTEP, virtual * 1000)
-    yield Figure(
-        f"{HOSTS} idle hosts with a timer of 1 s each",
-        f"{virtual} virtual s in {seconds(real)}",
-        "",
-        virtual / real,
-        " virtual s/s",
-        limit=1000,
-        at_least=True,
-    )
+    yield from _sleepers(programs)
     extra = (_engine_memory(HOSTS) - _engine_memory(1)) / (HOSTS - 1)
     yield Figure(
         "the engine's memory per idle host", f"{HOSTS} hosts", "1 host", extra / 1024, " KiB", limit=64
