@@ -1,6 +1,6 @@
 #!/bin/bash
-# Run tests/vm/network.py, or a command, with the kernel engine: in a virtual machine that has this machine's file system, which it
-# cannot change, and this checkout, for which `make setup` is done.
+# Run tests/vm/network.py, or a command, with the kernel engine: in a virtual machine that has this machine's file
+# system, which it cannot change, and this checkout, for which `make setup` is done.
 # usage: scripts/vm/network.sh [KERNEL [COMMAND...]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -7,7 +7,8 @@ The guest reports on a serial port of its own: a line for each test, and `succes
 last one. Without it the run has failed, whatever else was seen: a guest that hangs or crashes cannot say it.
 
 With one CPU the guest's time counts its instructions (-icount), so that a busy machine changes nothing in it.
-Not with a disk or a share: that time jumps while the guest waits for them.
+Not with a disk. With a share time goes on at real time's pace while the guest waits, for the share as well;
+else it jumps to what is due next.
 
 Several CPUs without KVM take turns in one thread. In threads of their own (tcg-threads) one of them now and
 then runs an instruction that another has just patched, and the kernel panics: once in some ten boots.
@@ -46,9 +47,8 @@ def command(options: argparse.Namespace, report: Path, console: Path) -> list[st
     if options.share:
         share = "local,path=/,mount_tag=share,security_model=none,readonly=on,multidevs=remap"
         arguments += ["-virtfs", share]
-    own_files = not (options.disk or options.share)
-    if options.icount and own_files and options.cpus == 1 and options.accel == "tcg":
-        arguments += ["-icount", "shift=1,sleep=off"]
+    if options.icount and not options.disk and options.cpus == 1 and options.accel == "tcg":
+        arguments += ["-icount", f"shift=1,sleep={'on' if options.share else 'off'}"]
     shell = options.tests == ["shell"]
     arguments += ["-serial", "mon:stdio" if shell else f"file:{console}", "-serial", f"file:{report}"]
     line = ["console=ttyS0", "panic=-1", "tsc=reliable", "nmi_watchdog=0", "nokaslr", "mitigations=off"]
