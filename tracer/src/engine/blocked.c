@@ -81,9 +81,16 @@ static void nap(struct host *host, const struct task *task)
 	host->held_at = now;
 }
 
-static bool held_too_long(const struct host *host)
+/* Has virtual time stood for it for too long, and goes on? */
+static bool outlasts(struct host *host)
 {
-	return host->held > HOLD_MAX + host_now(host) - host->held_at;
+	if (!host->outlasted && !engine.live &&
+	    host->held > HOLD_MAX + host_now(host) - host->held_at) {
+		host->outlasted = true;
+		outlasting += host->disk_waits;
+		host_changed(host);
+	}
+	return host->outlasted;
 }
 
 void blocked_forget(struct task *task)
@@ -125,7 +132,7 @@ void blocked_begin(pid_t tid)
 		/* This does not disturb it, but stops it when it is back. */
 		if (trap_blocked && !task->interrupted && may_interrupt(task))
 			task_interrupt(task);
-		if (ns_since(start) > ALONE_MAX || task->host->outlasted) {
+		if (outlasts(task->host) || ns_since(start) > ALONE_MAX) {
 			wait_for_disk(task);
 			return;
 		}
@@ -174,12 +181,8 @@ bool blocked_holds(const struct host *host)
 void blocked_await(struct host *host)
 {
 	while (blocked_holds(host) && TAILQ_EMPTY(&host->ready) && !rounds_interrupted()) {
-		if (held_too_long(host)) {
-			host->outlasted = true;
-			outlasting += host->disk_waits;
-			host_changed(host);
+		if (outlasts(host))
 			return;
-		}
 		nap(host, first_of(host));
 		blocked_look();
 	}
