@@ -112,3 +112,13 @@ def test_the_end_of_a_slice_does_not_show_in_a_long_call(flags, tmp_path):
             experiment, ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=2"], tmp_path / "out"
         )
     assert (status, output.splitlines()[:2]) == (0, ["2+0 records in", "2+0 records out"])
+
+
+def test_the_end_of_a_slice_does_not_show_in_a_call_of_seconds(tmp_path):
+    with Experiment() as experiment:
+        experiment.add_host("h1")
+        experiment.synchronize_and_freeze()
+        status, output = run_dilated(
+            experiment, ["dd", "if=/dev/urandom", "of=/dev/null", "bs=512M", "count=1"], tmp_path / "out"
+        )
+    assert (status, output.splitlines()[:2]) == (0, ["1+0 records in", "1+0 records out"])

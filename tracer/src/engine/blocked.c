@@ -7,6 +7,7 @@
  * A host may have a lot of such waits, or one of them be very long. Then virtual time
  * goes on as fast as real time (rounds.c), as it does for who really waits for a disk.
  */
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -59,8 +60,31 @@ static void watch_call(struct task *task)
 	task_drain();
 }
 
+/*
+ * An interrupt would show. So it goes on below all others, as if it waited for a disk,
+ * and the kernel does not count against it what it takes.
+ */
+void blocked_in_call(struct task *task)
+{
+	const struct sched_param none = { 0 };
+
+	task->long_call = true;
+	sched_setscheduler(task->tid, SCHED_OTHER, &none);
+}
+
+static void end_call(struct task *task)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+
+	if (!task->long_call)
+		return;
+	task->long_call = false;
+	sched_setscheduler(task->tid, SCHED_FIFO, &param);
+}
+
 static void waits(struct task *task, bool trap_blocked)
 {
+	end_call(task);
 	timed_blocked(task);
 	terminal_blocked(task);
 	if (trap_blocked)
@@ -95,6 +119,7 @@ static bool outlasts(struct host *host)
 
 void blocked_forget(struct task *task)
 {
+	end_call(task);
 	if (!task->disk_wait)
 		return;
 	LIST_REMOVE(task, disk_wait_entry);

@@ -9,6 +9,8 @@
 struct host;
 struct task;
 
+/* Its turn is over, and it goes on with a call that computes for long. */
+void blocked_in_call(struct task *task);
 /* The task's turn is over, if it has not stopped or ended. */
 void blocked_begin(pid_t tid);
 /* It has stopped, or is gone. */

@@ -258,7 +258,9 @@ void slice_run(struct task *task, int64_t limit)
 	stamps_end(host, real, slice->base);
 	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();
-	if (slice->demoted)
+	if (slice->long_call)
+		blocked_in_call(task);
+	else if (slice->demoted)
 		stop_demoted(task);
 	if (counted)
 		counter_settle(task);

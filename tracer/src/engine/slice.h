@@ -23,6 +23,7 @@ struct slice {
 	uint64_t due;	   /* when the timer was to go off that ended it */
 	uint64_t cut;	   /* when the watchdog ended it, or 0 */
 	bool demoted;	   /* and, to no avail, taken its priority away */
+	bool long_call;	   /* since a system call went on for long */
 };
 
 /* One turn of a task, until `limit` on its host's clock at the latest. */

@@ -112,6 +112,7 @@ struct task {
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
 	uint64_t parked; /* since this TSC it sleeps in a ptrace stop: park.h; or 0 */
+	bool long_call; /* goes on below all others, see blocked.h */
 	bool disk_wait; /* see blocked.h */
 	LIST_ENTRY(task) disk_wait_entry;
 	bool typed_for; /* waits for what is typed: terminal.c */

@@ -27,9 +27,9 @@
 #include "task.h"
 #include "watchdog.h"
 
-/* A system call that goes on for so long after the end of its task's slice is
- * interrupted, well before RUNAWAY_USEC of task.c. */
-#define CALL_MAX (NSEC_PER_SEC / 4)
+/* A system call that goes on for so long after the end of its task's slice goes on
+ * without the priority: RUNAWAY_USEC of task.c would end it. */
+#define CALL_DEMOTED (NSEC_PER_SEC / 4)
 /* Setting the timer anew is dearer than an end that is so much too late or early. */
 #define SLACK (3 * NSEC_PER_USEC)
 /* In units of SLACK: a slice that begins so long after the end of another one does
@@ -169,8 +169,10 @@ static void end_long_call(void)
 
 	engine_lock();
 	if (slice->host && slice->task && slice->cut && !slice->demoted &&
-	    ns_since(slice->cut) > CALL_MAX)
+	    ns_since(slice->cut) > CALL_DEMOTED) {
+		slice->long_call = true;
 		demote(slice);
+	}
 	engine_unlock();
 }
 
