@@ -14,9 +14,11 @@ from mininet.link import Intf, Link
 from mininet.log import info
 from mininet.node import Switch
 
+from mininet_kronos import interfaces
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.kernel_wire import KernelWire
 from mininet_kronos.link_model import MODEL, link_params
+from mininet_kronos.namespace import namespace_of
 from mininet_kronos.node import KronosNodeMixin
 from mininet_kronos.records import LinkParams, LinkStats
 from mininet_kronos.units import parse_flag
@@ -65,6 +67,40 @@ class KronosIntf(Intf):
         if rest or not self._made:
             result = super().config(**rest)
         return result
+
+    def isUp(self, setUp: bool = False) -> bool:
+        """Return whether the interface is up; set it up before if asked to."""
+        try:
+            with namespace_of(self.node):
+                if setUp:
+                    interfaces.set_up(self.name)
+                return interfaces.is_up(self.name)
+        except OSError:
+            return bool(super().isUp(setUp))
+
+    def setIP(self, ipstr: str, prefixLen: Any = None) -> Any:
+        """Set the IP address, such as '10.0.0.1/8', or '10.0.0.1' and 8, and the interface up."""
+        address, _slash, length = ipstr.partition("/")
+        try:
+            with namespace_of(self.node):
+                interfaces.set_ip(self.name, address, int(length or prefixLen))
+                interfaces.set_up(self.name)
+        except (OSError, ValueError, TypeError):  # ifconfig says what is wrong
+            return super().setIP(ipstr, prefixLen)
+        self.ip, self.prefixLen = address, length or prefixLen
+        return ""
+
+    def setMAC(self, macstr: str) -> Any:
+        """Set the MAC address."""
+        try:
+            with namespace_of(self.node):
+                interfaces.set_up(self.name, False)
+                interfaces.set_mac(self.name, macstr)
+                interfaces.set_up(self.name)
+        except (OSError, ValueError):  # ifconfig says what is wrong
+            return super().setMAC(macstr)
+        self.mac = macstr
+        return ""
 
     def updateIP(self) -> str | None:
         """Return the current IP address."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _CLONE_NEWNET = 0x40000000
@@ -24,6 +25,11 @@ def network_namespace(pid: int) -> Iterator[None]:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def namespace_of(node: Any) -> AbstractContextManager[None]:
+    """Be in the network namespace of a Mininet node for a moment; errors: OSError, if its shell has ended."""
+    return network_namespace(node.pid) if node.inNamespace else nullcontext()
 
 
 def _setns(namespace: int) -> None:

@@ -363,14 +363,14 @@ class KronosNet(WaitingNet):
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
 
-    def _requireOVS(self, datapath: str) -> None:
-        """Have the net's own Open vSwitch, which ovs-vsctl and the like find, with this kind of datapath."""
-        if not self.ovs:
-            self._startOVS()
-        if datapath == "kernel" and self.ovs:
-            self.ovs.use_kernel_datapath()
+    def _requireOVS(self, datapath: str) -> PrivateOVS:
+        """Return the net's own Open vSwitch, which ovs-vsctl and the like find, with such a datapath."""
+        ovs = self.ovs or self._startOVS()
+        if datapath == "kernel":
+            ovs.use_kernel_datapath()
+        return ovs
 
-    def _startOVS(self) -> None:
+    def _startOVS(self) -> PrivateOVS:
         """Start the net's Open vSwitch as a logical process."""
         self.experiment.add_host(PROCESS, pace="instant", place=FIRST_CPU)
         self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
@@ -379,6 +379,7 @@ class KronosNet(WaitingNet):
         self._environment = {name: os.environ.get(name) for name in self.ovs.env}
         os.environ.update(self.ovs.env)
         report_trouble(self.pump, "the switches'", self.ovs)
+        return self.ovs
 
     def _stopOVS(self) -> None:
         for name, value in self._environment.items():

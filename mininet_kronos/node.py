@@ -15,6 +15,8 @@ from mininet.util import errRun, quietRun
 from mininet_kronos import pump as pumps
 from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.experiment import FIRST_CPU
+from mininet_kronos.interfaces import set_sysctl
+from mininet_kronos.namespace import namespace_of
 from mininet_kronos.process import KronosPopen, await_tracer
 from mininet_kronos.records import SPEEDS
 from mininet_kronos.units import SECOND, parse_count
@@ -218,19 +220,18 @@ class KronosHost(KronosNodeMixin, Host):
         """Start the shell; IPv6 sends frames at its own, real, time."""
         super().startShell(mnopts)
         if self.inNamespace:
-            path = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
-            self.cmd(f"{{ echo {int(not self.ipv6)} >{path}; }} 2>/dev/null")
+            with namespace_of(self):
+                set_sysctl("net/ipv6/conf/default/disable_ipv6", int(not self.ipv6))
 
     def addIntf(self, intf: Any, *args: Any, **params: Any) -> None:
         """Add an interface, as Node.addIntf(); addresses found there are not asked for again in real time."""
         super().addIntf(intf, *args, **params)
         if self.inNamespace and self.kronos.experiment.engine == "user":
-            self.observe(
-                "sh", "-c",
-                f"for kept in /proc/sys/net/ipv[46]/neigh/{intf.name}; do "
-                f"echo {1000 * NEIGHBOUR_TIME} >$kept/base_reachable_time_ms; "
-                f"echo {NEIGHBOUR_TIME} >$kept/delay_first_probe_time; done",
-            )  # fmt: skip
+            with namespace_of(self):
+                for version in "ipv4", "ipv6":
+                    kept = f"net/{version}/neigh/{intf.name}"
+                    set_sysctl(f"{kept}/base_reachable_time_ms", 1000 * NEIGHBOUR_TIME)
+                    set_sysctl(f"{kept}/delay_first_probe_time", NEIGHBOUR_TIME)
 
     def endProcesses(self) -> None:
         """End every task of the host, detached ones as well."""

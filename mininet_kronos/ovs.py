@@ -59,6 +59,8 @@ class PrivateOVS:
         self.prefix = [*(["mnexec", "-a", str(namespace)] if namespace else []), *prefix]
         self.namespace = namespace
         self._log_read = 0  # bytes of ovs-vswitchd's log
+        self._connected: dict[str, set[str]] = {}  # controllers, by switch
+        self._unanswered: list[tuple[str, str]] = []
         self.directory: Path | None = None
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -139,15 +141,30 @@ class PrivateOVS:
         while subprocess.run(catch_up, env=environment, capture_output=True, check=False).returncode:
             self._check("ovs-vswitchd", deadline)
 
+    def connections(self, switch: str) -> int:
+        """Return how many controllers a switch is connected to: the database tells of them 5 s later."""
+        self._read_log()
+        return len(self._connected.get(switch, ()))
+
     def unanswered(self) -> list[tuple[str, str]]:
         """Return switches, and their controllers that have stopped answering, since this was called last."""
+        self._read_log()
+        found, self._unanswered = self._unanswered, []
+        return found
+
+    def _read_log(self) -> None:
+        """Note what ovs-vswitchd has logged of controllers since the last time."""
         if self.directory is None:
-            return []
+            return
         with (self.directory / "ovs-vswitchd.log").open(errors="replace") as log:
             log.seek(self._log_read)
             said = log.read()
             self._log_read = log.tell()
-        return re.findall(r"\|([^|\s]+)<->(\S+): no response to inactivity probe", said)
+        for switch, controller, event in re.findall(r"\|([^|\s]+)<->(\S+): (.*)", said):
+            connected = self._connected.setdefault(switch, set())
+            (connected.add if event == "connected" else connected.discard)(controller)
+            if event.startswith("no response to inactivity probe"):
+                self._unanswered.append((switch, controller))
 
     def stop(self) -> None:
         """End the daemons and remove the run directory. Does nothing the second time."""

@@ -22,6 +22,7 @@ from mininet_kronos.errors import KronosError
 
 if TYPE_CHECKING:
     from mininet_kronos.experiment import Experiment
+    from mininet_kronos.ovs import PrivateOVS
 
 MILLISECOND = 1_000_000
 MAX_ROUNDS = 1 << 30  # in one call
@@ -58,7 +59,7 @@ class Pump:
         self.timestep = MILLISECOND  # ns; set before the freeze
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach
-        self.require_ovs: Callable[[str], None] = lambda _datapath: None  # starts the net's Open vSwitch
+        self.require_ovs: Callable[[str], PrivateOVS]  # starts the net's Open vSwitch, if it does not run
         self.stopping = False  # Mininet takes the net down, whose processes have ended
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time

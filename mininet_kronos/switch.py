@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -149,7 +148,7 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         self.controlIntf = None  # Mininet's Switch gives none to one in a namespace
         params = {**params, "kronos": kronos, "datapath": datapath}
         if pace == "instant":
-            kronos.require_ovs(datapath)
+            self.vswitch = kronos.require_ovs(datapath)
             KronosNodeMixin.__init__(self, name, *args, process=PROCESS, **params)
         else:
             params = {**params, "pace": pace, "cpu_speed": cpu_speed, "counter": counter}
@@ -180,7 +179,7 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
 
     def _startOVS(self) -> None:
         """Start an Open vSwitch in this switch's namespace and logical process."""
-        self.ovs = PrivateOVS(self.tracer(), namespace=self.pid)
+        self.ovs = self.vswitch = PrivateOVS(self.tracer(), namespace=self.pid)
         self.ovs.start()
         if self.datapath == "kernel":
             self.ovs.use_kernel_datapath()
@@ -214,13 +213,10 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         return switches
 
     def connected(self) -> bool:
-        """Tell whether all controllers are connected: the log says so at once, the database after 5 s."""
+        """Tell whether all controllers are connected."""
         if self.failMode == "standalone":
             return True
-        directory = self.ovs.directory if self.ovs else os.environ["OVS_LOGDIR"]
-        log = Path(str(directory), "ovs-vswitchd.log").read_text(errors="replace")
-        states = dict(re.findall(rf"\|rconn\|\w+\|{re.escape(self.name)}<->(\S+): (.*)", log))
-        return bool(sum(state == "connected" for state in states.values()) >= self.controllerCount)
+        return self.vswitch.connections(self.name) >= self.controllerCount
 
     def terminate(self) -> None:
         """End the switch's shell, and its own Open vSwitch if it has one."""

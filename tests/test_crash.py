@@ -107,17 +107,21 @@ def test_ctrl_c_can_be_survived(busy_net):
     assert (done.status, done.out.split()[-1]) == (0, "alive"), done
 
 
-def test_the_engine_killed(busy_net, works_again):
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [(signal.SIGKILL, "has ended unexpectedly"), (signal.SIGSTOP, "was stopped by a signal")],
+)
+def test_the_engine_killed(busy_net, works_again, number, problem):
     """The orchestrator gets one line, and can still stop."""
     script = busy_net(
         "\nfrom mininet_kronos import KronosError\n"
         "try:\n    while True: net.run('1s')\n"
         "except KronosError as problem: print(f'problem: {problem}', flush=True)\nnet.stop()\n"
     )
-    os.kill(pid_of(script, "the engine"), signal.SIGKILL)
+    os.kill(pid_of(script, "the engine"), number)
     done = script.wait()
     assert done.status == 0, done
-    assert re.search(r"^problem: .*engine.*$", done.out, re.MULTILINE), done
+    assert re.search(rf"^problem: the engine .*{problem}.*$", done.out, re.MULTILINE), done
     assert "Traceback" not in done.err
 
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,9 @@
 #include "kronos_abi.h"
 
 #define INTERRUPT_MS 100 /* until the engine is interrupted again */
+#define LOOK_MS 1000 /* between looks at an engine that has not answered */
+#define ANSWER_MS 60000 /* that an engine has for what does not last */
+#define STOPPED_MS 5000 /* that one may be stopped by a signal */
 
 char kronos_start_error[KRONOS_ERROR_MAX];
 
@@ -40,14 +44,77 @@ static int64_t lost_engine(struct kronos *k)
 	return -EPIPE;
 }
 
-/* The first may come before the engine has begun, which has no effect. */
-static void interrupt_until_reply(struct kronos *k)
+/* Of a process, as in /proc/PID/stat; '?' if there is none. */
+static char process_state(pid_t pid)
+{
+	char path[32], line[64] = "", *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return '?';
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	end = strrchr(line, ')');
+	return end && end[1] ? end[2] : '?';
+}
+
+static bool may_last(const struct kronos_request *request)
+{
+	return request->op == KRONOS_OP_PROGRESS || request->op == KRONOS_OP_FREEZE;
+}
+
+/* How long a reply has been waited for, and the engine been stopped by a signal meanwhile. */
+struct patience {
+	int waited_ms, stopped_ms;
+};
+
+/* Ends an engine that should have answered, unless a debugger has stopped it. */
+static bool give_up(struct kronos *k, const struct kronos_request *request,
+		    struct patience *patience, int more_ms)
+{
+	char state = process_state(k->engine);
+
+	patience->waited_ms += more_ms;
+	patience->stopped_ms = state == 'T' ? patience->stopped_ms + more_ms : 0;
+	if (patience->stopped_ms >= STOPPED_MS)
+		snprintf(k->error, sizeof(k->error),
+			 "the engine (process %d) was stopped by a signal; it has been "
+			 "ended, and with it every dilated process",
+			 k->engine);
+	else if (patience->waited_ms >= ANSWER_MS && !may_last(request) && state != 't')
+		snprintf(k->error, sizeof(k->error),
+			 "the engine (process %d) has not answered for %d s; it has been "
+			 "ended, and with it every dilated process",
+			 k->engine, ANSWER_MS / 1000);
+	else
+		return false;
+	kill(k->engine, SIGKILL);
+	return true;
+}
+
+/* A signal must not lose the reply, but what may last ends for it: an interrupt that comes
+ * before the engine has begun has no effect. */
+static bool await_reply(struct kronos *k, const struct kronos_request *request)
 {
 	struct pollfd reply = { .fd = k->control, .events = POLLIN };
+	struct patience patience = { 0 };
+	bool interrupted = false;
+	int ready, tick;
 
-	do
-		kronos_interrupt(k);
-	while (poll(&reply, 1, INTERRUPT_MS) <= 0);
+	do {
+		tick = interrupted ? INTERRUPT_MS : LOOK_MS;
+		ready = poll(&reply, 1, tick);
+		if (ready == 0 && give_up(k, request, &patience, tick))
+			return false;
+		if (ready < 0 && may_last(request))
+			interrupted = true;
+		if (ready <= 0 && interrupted)
+			kronos_interrupt(k);
+	} while (ready <= 0);
+	return true;
 }
 
 int64_t kronos_call(struct kronos *k, const struct kronos_request *request,
@@ -61,11 +128,9 @@ int64_t kronos_call(struct kronos *k, const struct kronos_request *request,
 	if (!message_send(k->control, request, sizeof(*request), fds, count))
 		return lost_engine(k);
 	/* A signal must not lose the reply, but what may last ends for it. */
-	while ((size = recv(k->control, reply, sizeof(*reply), 0)) < 0 &&
-	       errno == EINTR)
-		if (request->op == KRONOS_OP_PROGRESS ||
-		    request->op == KRONOS_OP_FREEZE)
-			interrupt_until_reply(k);
+	if (!await_reply(k, request))
+		return -EPIPE;
+	size = recv(k->control, reply, sizeof(*reply), 0);
 	if (size != sizeof(*reply))
 		return lost_engine(k);
 	if (reply->result < 0) {

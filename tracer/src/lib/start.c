@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,6 +19,8 @@
 #include "client.h"
 #include "kronos_abi.h"
 #include "kronos_module.h"
+
+#define END_MS 60000 /* that the engine has for its end */
 
 static enum kronos_engine choose_engine(uint32_t wanted)
 {
@@ -120,8 +124,16 @@ static int choose_socket(struct kronos *k, const struct kronos_config *config)
 	return -ENAMETOOLONG;
 }
 
+/* One that does not end is made to. */
 static void await_end(const struct kronos *k)
 {
+	struct pollfd end = { .fd = pidfd_open(k->engine, 0), .events = POLLIN };
+
+	if (end.fd >= 0) {
+		if (poll(&end, 1, END_MS) == 0)
+			kill(k->engine, SIGKILL);
+		close(end.fd);
+	}
 	while (waitpid(k->engine, NULL, 0) < 0 && errno == EINTR)
 		;
 }
