@@ -8,7 +8,6 @@ import random
 import select
 import shlex
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,21 +21,21 @@ from mininet_kronos import settings
 from mininet_kronos.clean import make_directory
 from mininet_kronos.controller import KronosRyu
 from mininet_kronos.errors import (
-    ControllerError,
     KronosError,
     ParameterError,
     UnknownNodeError,
 )
-from mininet_kronos.experiment import FIRST_CPU, Experiment
-from mininet_kronos.link import KronosIntf, KronosLink, check_interface_name
-from mininet_kronos.link_model import link_params
+from mininet_kronos.experiment import Experiment
+from mininet_kronos.link import KronosIntf, KronosLink
 from mininet_kronos.machine import check_machine, check_ryu
+from mininet_kronos.net_checks import check_params, check_topo
+from mininet_kronos.net_ovs import SharedOVS
 from mininet_kronos.net_waiting import WaitingNet
-from mininet_kronos.node import KronosHost, KronosNodeMixin, check_counter, check_speed
+from mininet_kronos.node import KronosHost, KronosNodeMixin
 from mininet_kronos.ovs import PrivateOVS, remove_interfaces
 from mininet_kronos.pump import MILLISECOND, Poller, Pump
 from mininet_kronos.readiness import await_switches
-from mininet_kronos.switch import PROCESS, KronosOVSSwitch, report_trouble
+from mininet_kronos.switch import PROCESS, KronosOVSSwitch
 from mininet_kronos.units import format_duration, parse_count, parse_duration
 
 if TYPE_CHECKING:
@@ -45,24 +44,6 @@ if TYPE_CHECKING:
 
 SAMPLE = "100ms"
 MAX_TIMESTEP = MILLISECOND  # of those chosen by ourselves
-CONNECT_TIMEOUT = 60  # s of real time
-SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
-MESSAGES = 8  # that a switch and its controller exchange meanwhile, one after the other
-
-
-def check_topo(topo: Any) -> None:
-    """Raise ParameterError for what a topology asks in vain; parameters of classes are checked later."""
-    for node in topo.nodes():
-        wanted = topo.nodeInfo(node)
-        if "cpu_speed" in wanted:
-            check_speed(node, wanted["cpu_speed"])
-        if "counter" in wanted:
-            check_counter(node, wanted["counter"])
-    for _src, _dst, wanted in topo.links(withInfo=True):
-        for end in "1", "2":
-            name = wanted.get(f"intfName{end}") or f"{wanted[f'node{end}']}-eth{wanted[f'port{end}']}"
-            check_interface_name(name)
-            link_params({**(wanted.get(f"params{end}") or {}), **wanted}, name)
 
 
 def stop_all(status: str = "stopped") -> None:
@@ -124,7 +105,7 @@ class KronosNet(WaitingNet):
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
         seed = parse_count(seed, "seed", least=0)
         cpus = None if cpus is None else parse_count(cpus, "cpus", least=1)
-        self._check_params(epoch, params)
+        check_params(epoch, params)
         if topo is not None:
             check_topo(topo)
         check_machine()
@@ -138,8 +119,6 @@ class KronosNet(WaitingNet):
         self._started = False
         self._warned_late = False
         self._followers: list[Recorder | ProgressLine] = []
-        self.ovs: PrivateOVS | None = None
-        self._environment: dict[str, str | None] = {}
         timed = not isinstance(waitConnected, bool) and waitConnected
         super().__init__(
             topo, switch, host, controller, link, intf, False, *args, waitConnected=timed, **params
@@ -149,18 +128,6 @@ class KronosNet(WaitingNet):
         if topo is not None and build:
             self.build()
 
-    @staticmethod
-    def _check_params(epoch: Any, params: dict[str, Any]) -> None:
-        if epoch is not None and not (isinstance(epoch, (int, float)) and epoch >= 0):
-            raise ParameterError(f"epoch {epoch!r} must be a number of seconds since 1970")
-        for name, why in (
-            ("xterms", "a terminal would stand still between rounds; use the CLI"),
-            ("inNamespace", "switches share one Open vSwitch in the root namespace"),
-            ("autoPinCpus", "hosts share the engine's CPU; use a host's cpu_speed"),
-        ):
-            if params.get(name):
-                raise ParameterError(f"KronosNet has no {name}: {why}")
-
     # The five stages
 
     def _initialize(self, seed: int, epoch: float | None, cpus: int | None, engine: str | None) -> None:
@@ -168,7 +135,8 @@ class KronosNet(WaitingNet):
         directory = make_directory(os.getpid())
         self.experiment = Experiment(seed=seed, epoch=epoch, cpus=cpus, engine=engine)
         self.pump = Pump(self.experiment, directory)
-        self.pump.require_ovs = self._requireOVS
+        self._sharedOVS = SharedOVS(self.pump)
+        self.pump.require_ovs = self._sharedOVS.require
         try:
             self.experiment.initialize()
         except BaseException:
@@ -265,7 +233,7 @@ class KronosNet(WaitingNet):
             super().stop()
         finally:
             self.pump.stopping = False
-            self._stopOVS()
+            self._sharedOVS.stop()
             self.pump.close()
             shutil.rmtree(self.pump.directory, ignore_errors=True)
 
@@ -363,32 +331,10 @@ class KronosNet(WaitingNet):
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
 
-    def _requireOVS(self, datapath: str) -> PrivateOVS:
-        """Return the net's own Open vSwitch, which ovs-vsctl and the like find, with such a datapath."""
-        ovs = self.ovs or self._startOVS()
-        if datapath == "kernel":
-            ovs.use_kernel_datapath()
-        return ovs
-
-    def _startOVS(self) -> PrivateOVS:
-        """Start the net's Open vSwitch as a logical process."""
-        self.experiment.add_host(PROCESS, pace="instant", place=FIRST_CPU)
-        self.ovs = PrivateOVS(self.experiment.command_prefix(PROCESS))
-        self.ovs.start()
-        self.experiment.on_abort(self.ovs.cleanup_command)
-        self._environment = {name: os.environ.get(name) for name in self.ovs.env}
-        os.environ.update(self.ovs.env)
-        report_trouble(self.pump, "the switches'", self.ovs)
-        return self.ovs
-
-    def _stopOVS(self) -> None:
-        for name, value in self._environment.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if self.ovs:
-            self.ovs.stop()
+    @property
+    def ovs(self) -> PrivateOVS | None:
+        """The Open vSwitch that instant switches share, if one of them has needed it."""
+        return self._sharedOVS.ovs
 
     def logs(self) -> list[Path]:
         """Return the files that controllers and Open vSwitch log to."""
@@ -433,19 +379,6 @@ class KronosNet(WaitingNet):
     def randMac(self) -> str:
         """Return a MAC address; the seed decides which ones come."""
         return str(macColonHex(self._random.getrandbits(48) & 0xFCFFFFFFFFFF | 0x020000000000))
-
-    def _require_connections(self) -> None:
-        """Wait, in real time, until every switch has its controllers."""
-        if self.waitConn or not self.switches or not self.controllers:
-            return
-        if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
-            said = [controller.lastWords() for controller in self.controllers]
-            raise ControllerError(
-                f"switches are not connected after {CONNECT_TIMEOUT} s; "
-                f"the controller's last words: {' '.join(said)}"
-            )
-        slowest = max((getattr(controller, "control_delay", 0) for controller in self.controllers), default=0)
-        time.sleep(SETTLE_TIME + MESSAGES * slowest / 1e9)
 
     def interact(self) -> None:
         """Start, run our command line, stop."""

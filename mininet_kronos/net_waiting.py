@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import select
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from mininet.log import info, output
 from mininet.net import Mininet
 
+from mininet_kronos.errors import ControllerError
 from mininet_kronos.pump import Poller, Pump
 from mininet_kronos.units import parse_duration
+
+CONNECT_TIMEOUT = 60  # s of real time
+SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
+MESSAGES = 8  # that a switch and its controller exchange meanwhile, one after the other
 
 
 class WaitingNet(Mininet):
@@ -29,6 +35,19 @@ class WaitingNet(Mininet):
                 return False
             self.pump.run(parse_duration(delay))
         return True
+
+    def _require_connections(self) -> None:
+        """Wait, in real time, until every switch has its controllers."""
+        if self.waitConn or not self.switches or not self.controllers:
+            return
+        if not self.waitConnected(timeout=CONNECT_TIMEOUT, delay=0.05):
+            said = [controller.lastWords() for controller in self.controllers]
+            raise ControllerError(
+                f"switches are not connected after {CONNECT_TIMEOUT} s; "
+                f"the controller's last words: {' '.join(said)}"
+            )
+        slowest = max((getattr(controller, "control_delay", 0) for controller in self.controllers), default=0)
+        time.sleep(SETTLE_TIME + MESSAGES * slowest / 1e9)
 
     def monitor(self, hosts: Any = None, timeoutms: float = -1) -> Iterator[tuple[Any, str | None]]:
         """Yield (host, line) as hosts write lines, as in Mininet; the timeout is virtual."""

@@ -11,7 +11,8 @@ import pytest
 from mininet.topo import Topo
 
 from mininet_kronos.errors import KronosError
-from tests.conftest import Pair, ping, state, wait_for
+from tests.conftest import Pair, ping
+from tests.leftovers import state, wait_for
 
 BUSY_NET = """
 import os, sys
