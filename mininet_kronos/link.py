@@ -87,7 +87,8 @@ class KronosIntf(Intf):
                 interfaces.set_up(self.name)
         except (OSError, ValueError, TypeError):  # ifconfig says what is wrong
             return super().setIP(ipstr, prefixLen)
-        self.ip, self.prefixLen = address, length or prefixLen
+        self.ip: str | None = address
+        self.prefixLen: Any = length or prefixLen
         return ""
 
     def setMAC(self, macstr: str) -> Any:
