@@ -25,9 +25,15 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self._take,
         )
         os.close(slave)
+
+    @staticmethod
+    def _take():
+        """Control the terminal, from which Ctrl-C comes, even where the tests themselves ignore it."""
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def expect(self, text, limit=60):
         """Read until a text comes; return what came before it."""

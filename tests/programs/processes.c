@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/sched.h>
-
 #include "check.h"
 
 extern char **environ;
@@ -51,7 +49,8 @@ int main(int argc, char **argv)
 	char *shell[] = { "sh", "-c", "sleep 0.02; exit 7", NULL };
 	pthread_t threads[4];
 	static char stack[65536];
-	struct clone_args untraced = { .flags = CLONE_UNTRACED, .exit_signal = SIGCHLD };
+	/* struct clone_args, which musl has no header for */
+	const uint64_t untraced[8] = { [0] = CLONE_UNTRACED, [4] = SIGCHLD };
 	int fds[2], status;
 	char byte;
 	pid_t pid;
@@ -87,7 +86,7 @@ int main(int argc, char **argv)
 	CHECK(pid > 0);
 	wait_for(pid, waits[0], "clone, untraced");
 	start = now();
-	pid = (pid_t)syscall(SYS_clone3, &untraced, sizeof(untraced));
+	pid = (pid_t)syscall(SYS_clone3, untraced, sizeof(untraced));
 	if (pid == 0)
 		_exit(clone_child(&waits[0]));
 	wait_for(pid, waits[0], "clone3, untraced");
