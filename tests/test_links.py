@@ -121,6 +121,7 @@ def test_jitter_never_reorders(wire):
 
 
 MEMORY = 8  # MiB
+ALLOCATOR = 4  # MiB that malloc may keep besides, however much it has given out
 FLOOD = """
 import socket, sys
 out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -140,7 +141,7 @@ def test_frames_on_links_without_a_rate_are_bounded_in_memory(wire, monkeypatch,
     dropped = 0
     for sent in count, 100:
         link.until(link.start(0, FLOOD, size, sent))
-        assert engine_memory("RssAnon") - before < (1.25 * MEMORY + 1) * 1024
+        assert engine_memory("RssAnon") - before < (1.1 * MEMORY + ALLOCATOR) * 1024
         was, dropped = dropped, link.experiment.link_stats(link.link, 0).dropped_queue
         assert (dropped > was) == (sent == count)
         link.experiment.progress(MS, 11_000)
