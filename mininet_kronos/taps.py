@@ -7,9 +7,9 @@ import fcntl
 import os
 import struct
 import time
-from pathlib import Path
 
 from mininet_kronos.errors import KronosError, MissingProgramError
+from mininet_kronos.interfaces import set_sysctl
 
 LEAVING = 3.0  # s of real time that an ended network has for removing its devices
 
@@ -60,6 +60,4 @@ def make_tap(tap: int, name: str) -> None:
 
 def keep_quiet(name: str) -> None:
     """Keep an interface of this namespace from sending IPv6 messages of its own."""
-    switch = Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
-    if switch.exists():
-        switch.write_text("1")
+    set_sysctl(f"net/ipv6/conf/{name}/disable_ipv6", 1)

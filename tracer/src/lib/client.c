@@ -127,7 +127,6 @@ int64_t kronos_call(struct kronos *k, const struct kronos_request *request,
 		reply = &own;
 	if (!message_send(k->control, request, sizeof(*request), fds, count))
 		return lost_engine(k);
-	/* A signal must not lose the reply, but what may last ends for it. */
 	if (!await_reply(k, request))
 		return -EPIPE;
 	size = recv(k->control, reply, sizeof(*reply), 0);
