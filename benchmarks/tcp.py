@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from typing import Any
 
 from mininet.topo import Topo
@@ -47,11 +46,11 @@ def measure(
         h1, h2 = net["h1"], net["h2"]
         server = h2.popen(["iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
         h1.cmd("sleep 0.1")
-        virtual, real = net.now, time.monotonic()
+        virtual, real = net.now, net.experiment.real_time
         report = json.loads(h1.cmd(f"iperf3 -J -c {h2.IP()} {options}"))
         if "error" in report:
             raise RuntimeError(f"iperf3: {report['error']}")
-        passed = (net.now - virtual) / 1e9, time.monotonic() - real
+        passed = (net.now - virtual) / 1e9, (net.experiment.real_time - real) / 1e9
         server.wait()
         return report["end"]["sum_received"]["bits_per_second"] / 1e6, *passed
     finally:
