@@ -45,7 +45,7 @@ static int run_dilated(const struct pace *pace, char *program)
 	initialize(KRONOS_INIT_KILL, 1);
 	pid = spawn(add_host(&host), execute, argv);
 	freeze();
-	status = run_to_end(pid, MSEC, 60000);
+	status = run_to_end(pid, MSEC, 240000);
 	stats = statistics();
 	printf("%lld ns virtual, %llu windows, %llu slices, %llu cuts, %llu events, %llu forced\n",
 	       (long long)virtual_time(0), stats.windows, stats.slices, stats.cuts, stats.events,
