@@ -35,18 +35,24 @@ static void dequeue(struct kronos_task *t)
 		list_del_init(&t->lp->ready);
 }
 
+/* Elsewhere, too, it goes on from where it stands now. */
 static void give_up_turn(struct kronos_task *t)
 {
 	clear_bit(KRONOS_CUT, &t->flags);
-	if (test_and_clear_bit(KRONOS_TURN, &t->flags))
-		t->core->holder = NULL;
+	if (!test_and_clear_bit(KRONOS_TURN, &t->flags))
+		return;
+	t->core->holder = NULL;
+	t->since = max_t(u64, t->since, atomic64_read(&t->core->position));
 }
 
-static bool may_run(struct kronos_lp *lp, struct kronos_core *core)
+static bool before_end(const struct kronos_lp *lp, u64 time)
 {
-	if (core->holder || !gate_open)
-		return false;
-	return lp->pace == KRONOS_MODULE_INSTANT || kronos_core_now(core) < gate_end;
+	return lp->pace == KRONOS_MODULE_INSTANT || time < gate_end;
+}
+
+static bool is_free(struct kronos_lp *lp, struct kronos_core *core)
+{
+	return !core->holder && gate_open && before_end(lp, kronos_core_now(core));
 }
 
 /* A core for the task: the one that it had, if possible. */
@@ -54,10 +60,10 @@ static struct kronos_core *free_core(struct kronos_task *t)
 {
 	unsigned int i;
 
-	if (may_run(t->lp, t->core))
+	if (is_free(t->lp, t->core))
 		return t->core;
 	for (i = 0; i < t->lp->cores; i++)
-		if (may_run(t->lp, &t->lp->core[i]))
+		if (is_free(t->lp, &t->lp->core[i]))
 			return &t->lp->core[i];
 	return NULL;
 }
@@ -77,12 +83,15 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 /* Gives turns to those who wait; all but the caller must then be woken. */
 static void give_turns(struct kronos_lp *lp, struct kronos_task *caller, struct llist_head *wake)
 {
-	while (!list_empty(&lp->queue)) {
-		struct kronos_task *t = list_first_entry(&lp->queue, struct kronos_task, queued);
+	struct kronos_task *t, *next;
+
+	list_for_each_entry_safe(t, next, &lp->queue, queued) {
 		struct kronos_core *core = free_core(t);
 
 		if (!core)
 			return;
+		if (!before_end(lp, t->since))
+			continue;
 		give_turn(t, core);
 		if (t != caller && !test_and_set_bit(KRONOS_POSTED, &t->flags))
 			llist_add(&t->wake, wake);

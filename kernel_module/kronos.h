@@ -17,7 +17,7 @@
 #include "uapi/kronos_module.h"
 
 #define KRONOS_HOSTS_MAX 4096
-#define KRONOS_CORES_MAX 64
+#define KRONOS_CORES_MAX 1024
 
 /* ---- what the kernel does not export (symbols.c) ------------------------- */
 
@@ -140,7 +140,7 @@ struct kronos_task {
 	struct kronos_lp *lp;
 	struct kronos_core *core;   /* where it ran last */
 	unsigned long flags;	    /* bits: KRONOS_* below */
-	u64 woken;		    /* clock of whoever has woken it */
+	u64 since;		    /* its own clock, or that of whoever has woken it */
 	u64 turn;		    /* ns of its turn so far: CPU time, or virtual with instructions */
 	u64 work;		    /* ns of CPU time charged */
 	u64 slack;		    /* its timer slack before */

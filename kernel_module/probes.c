@@ -28,7 +28,7 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		return;
 	}
 	t->core = p->core;
-	t->woken = kronos_frozen() ? kronos_slice_now() : 0;
+	t->since = kronos_frozen() ? kronos_slice_now() : 0;
 	t->slack = p->slack;
 	if (!kronos_task_insert(t)) {
 		kronos_task_drop(t);
@@ -97,7 +97,7 @@ static void on_wake(void *data, struct task_struct *task)
 	if (!t)
 		return;
 	if (!test_bit(KRONOS_ACTIVE, &t->flags) && !test_bit(KRONOS_GATED, &t->flags) && !in_hardirq())
-		t->woken = kronos_slice_now();
+		t->since = max(t->since, kronos_slice_now());
 	kronos_task_active(t);
 }
 

@@ -121,7 +121,7 @@ void kronos_slice_limit(struct kronos_cpu *kc)
 
 void kronos_slice_start(struct kronos_cpu *kc, struct kronos_task *t)
 {
-	raise(t->core, max(kronos_now(), t->woken));
+	raise(t->core, max(kronos_now(), t->since));
 	kc->task = t;
 	kc->paused = 0;
 	kc->start = rdtsc();

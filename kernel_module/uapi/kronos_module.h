@@ -76,7 +76,7 @@ struct kronos_host {
 	__u32 size;
 	__u32 pace;    /* enum kronos_module_pace */
 	__u32 counter; /* enum kronos_module_counter */
-	__u32 cores;   /* tasks that run at once; 0 is 1, at most 64 */
+	__u32 cores;   /* tasks that run at once; 0 is 1, at most 1024 */
 	/*
 	 * Virtual nanoseconds that a unit of work (a nanosecond of CPU time, or an
 	 * instruction in user mode) takes, times 2^32: for a relative CPU speed

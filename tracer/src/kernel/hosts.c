@@ -36,6 +36,7 @@ int64_t host_add(const struct kronos_host_config *config, struct kronos_reply *r
 			   config->counter == KRONOS_COUNTER_INSTRUCTIONS ?
 				       KRONOS_MODULE_INSTRUCTIONS :
 				       KRONOS_MODULE_CPUTIME,
+		.cores = config->cores,
 		.cost = free_work ? FREE_READ_COST : (uint64_t)(0x1p32 / config->cpu_speed),
 	};
 	int64_t id;
