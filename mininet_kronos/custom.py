@@ -47,6 +47,7 @@ switches = {
     "default": _KronosOVSSwitch,
     "ovs": _KronosOVSSwitch,
     "ovsk": _KronosOVSSwitch,
+    "user": _KronosOVSSwitch,
     "kronosovsbr": _KronosOVSBridge,
     "ovsbr": _KronosOVSBridge,
     "kronoslxbr": _KronosLinuxBridge,

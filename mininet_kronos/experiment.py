@@ -175,7 +175,12 @@ class Experiment(LinkRequests):
         if self.engine == "kernel":
             assert self._library is not None
             return bool(self._library.kronos_task_time(self._handle, pid) >= 0)
-        return "State:\tt" in Path(f"/proc/{pid}/status").read_text()
+        status = Path(f"/proc/{pid}/status").read_text()
+        if "State:\tt" in status:
+            return True
+        # A process of an instant host runs at once, and may wait for something by now.
+        executed = os.readlink(f"/proc/{pid}/exe") != str(libkronos.native_path("tracer").resolve())
+        return "TracerPid:\t0\n" not in status and executed
 
     # Stage 2
 
@@ -248,6 +253,11 @@ class Experiment(LinkRequests):
     def kill_host(self, name: str) -> None:
         """End every task of a host with SIGKILL and wait until they are gone."""
         self._call("kill_host", self._host(name))
+
+    def remove_host(self, name: str) -> None:
+        """End every task of a host for good; another one may have its name."""
+        self._call("remove_host", self._host(name))
+        del self._hosts[name]
 
     # Stage 3
 

@@ -166,6 +166,7 @@ def load() -> ctypes.CDLL:
         "error": (text, [pointer]),
         "add_host": (ctypes.c_int, [pointer, ctypes.POINTER(HostConfig)]),
         "kill_host": (ctypes.c_int, [pointer, u32]),
+        "remove_host": (ctypes.c_int, [pointer, u32]),
         "add_link": (ctypes.c_int, [pointer, ctypes.POINTER(LinkConfig)]),
         "remove_link": (ctypes.c_int, [pointer, u32]),
         "capture": (ctypes.c_int, [pointer, u32, u32, ctypes.c_int]),

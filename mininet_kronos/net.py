@@ -331,6 +331,14 @@ class KronosNet(WaitingNet):
         node = super().addController(name, controller, **params)
         return node if node is None else self._inside(node, self.controllers)
 
+    def delNode(self, node: Any, nodes: list[Any] | None = None) -> None:
+        """Delete a node and its links, and end every task of its logical process; its name is free again."""
+        for link in [link for link in self.links if node in (link.intf1.node, link.intf2.node)]:
+            self.delLink(link)
+        super().delNode(node, nodes)
+        if node.name in self.experiment.hosts:
+            self.experiment.remove_host(node.name)
+
     @property
     def ovs(self) -> PrivateOVS | None:
         """The Open vSwitch that instant switches share, if one of them has needed it."""

@@ -228,6 +228,8 @@ int kronos_add_host(struct kronos *k, const struct kronos_host_config *config);
 int kronos_find_host(struct kronos *k, const char *name);
 /* End every task of a host with SIGKILL and wait until they are gone. */
 int kronos_kill_host(struct kronos *k, uint32_t host);
+/* End every task of a host for good: another host may have its name. */
+int kronos_remove_host(struct kronos *k, uint32_t host);
 /* Returns the link's id, from 0. */
 int kronos_add_link(struct kronos *k, const struct kronos_link_config *config);
 /* Its devices go; what is on its way is lost. */

@@ -48,6 +48,7 @@ enum kronos_op {
 	KRONOS_OP_UNWATCH_FD,
 	KRONOS_OP_WATCH_TERMINAL, /* with a descriptor */
 	KRONOS_OP_ADD_TRACER, /* among workers: a standalone tracer's host */
+	KRONOS_OP_REMOVE_HOST,
 };
 
 /*

@@ -44,7 +44,7 @@ struct host *host_get(uint32_t id)
 struct host *host_find(const char *name)
 {
 	for (uint32_t i = 0; i < engine.host_count; i++)
-		if (!strcmp(engine.hosts[i]->name, name))
+		if (!engine.hosts[i]->removed && !strcmp(engine.hosts[i]->name, name))
 			return engine.hosts[i];
 	return NULL;
 }

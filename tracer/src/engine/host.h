@@ -67,6 +67,7 @@ struct host {
 	bool has_ptys;		/* masters of pseudo-terminals */
 	bool pty_unsettled;	/* it has run since they were last looked at */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
+	bool removed;		/* another host may have its name */
 	bool warned_spin;
 	uint32_t worker;	/* which serves it */
 	bool remote;		/* that is not this one */

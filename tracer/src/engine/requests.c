@@ -158,10 +158,13 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		host = host_find(request->host.name);
 		return host ? (int64_t)host->id : -ENOENT;
 	case KRONOS_OP_KILL_HOST:
+	case KRONOS_OP_REMOVE_HOST:
 		host = host_get(request->id);
 		if (!host)
 			return -ENOENT;
 		host_kill(host);
+		if (request->op == KRONOS_OP_REMOVE_HOST)
+			host->removed = true;
 		return 0;
 	case KRONOS_OP_ADD_LINK:
 		request->link.tap_fd[0] = fds[0];

@@ -122,3 +122,12 @@ int64_t host_kill(uint32_t host, struct kronos_reply *reply)
 
 	return result < 0 ? failed(reply, result, "cannot end the host") : 0;
 }
+
+int64_t host_remove(uint32_t host, struct kronos_reply *reply)
+{
+	int64_t result = host_kill(host, reply);
+
+	if (result == 0)
+		names[host - 1][0] = '\0';
+	return result;
+}

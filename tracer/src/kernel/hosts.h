@@ -24,3 +24,6 @@ int64_t host_stats(uint32_t host, struct kronos_reply *reply);
 
 /* Ends every task of the host. */
 int64_t host_kill(uint32_t host, struct kronos_reply *reply);
+
+/* And gives its name free. */
+int64_t host_remove(uint32_t host, struct kronos_reply *reply);

@@ -71,6 +71,8 @@ static int64_t serve(const struct kronos_request *request, int *fds,
 		return (int64_t)host_find(request->host.name) ?: -ENOENT;
 	case KRONOS_OP_KILL_HOST:
 		return host_kill(request->id, reply);
+	case KRONOS_OP_REMOVE_HOST:
+		return host_remove(request->id, reply);
 	case KRONOS_OP_ON_ABORT:
 		return on_abort(request->command);
 	case KRONOS_OP_FREEZE:

@@ -184,6 +184,13 @@ int kronos_kill_host(struct kronos *k, uint32_t host)
 	return (int)kronos_call(k, &request, NULL, 0, NULL);
 }
 
+int kronos_remove_host(struct kronos *k, uint32_t host)
+{
+	struct kronos_request request = { .op = KRONOS_OP_REMOVE_HOST, .id = host };
+
+	return (int)kronos_call(k, &request, NULL, 0, NULL);
+}
+
 int kronos_add_link(struct kronos *k, const struct kronos_link_config *config)
 {
 	struct kronos_request request = { .op = KRONOS_OP_ADD_LINK };
