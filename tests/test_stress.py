@@ -126,6 +126,35 @@ def test_many_open_timers(tmp_path):
     assert (ended.status, ended.out) == (0, "all expired\n"), ended
 
 
+# Some end by themselves and some are killed at the same moment, so that signals tell of several ends at once.
+ENDS = """
+import os, signal, time
+start = time.monotonic()
+for turn in range(20):
+    end = time.monotonic() + 0.01
+    children = []
+    for i in range(10):
+        pid = os.fork()
+        if not pid:
+            if i % 2:
+                signal.pause()
+            time.sleep(max(end - time.monotonic(), 0))
+            os._exit(0)
+        children.append(pid)
+    time.sleep(max(end - time.monotonic(), 0))
+    for pid in children[1::2]:
+        os.kill(pid, signal.SIGKILL)
+    for pid in children:
+        os.waitpid(pid, 0)
+print(round(time.monotonic() - start, 2))
+"""
+
+
+def test_ends_at_the_same_moment(tmp_path):
+    ended = run_alone([sys.executable, "-c", ENDS], tmp_path, counter="free")
+    assert (ended.status, ended.out) == (0, "0.2\n"), ended
+
+
 # What a tracee does when it is killed: it computes, sleeps (parked), waits in the kernel, forks, executes,
 # begins threads.
 VICTIMS = [

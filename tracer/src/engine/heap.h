@@ -17,12 +17,18 @@
 
 struct heap_node {
 	int64_t time;
-	uint64_t order;
 	size_t slot; /* 1-based place in the heap, 0: not in it */
 };
 
+/* With a copy of what is compared: nodes are in many places. */
+struct heap_entry {
+	int64_t time;
+	uint64_t order;
+	struct heap_node *node;
+};
+
 struct heap {
-	struct heap_node **nodes;
+	struct heap_entry *entries;
 	size_t count, capacity;
 	uint64_t pushed;
 };
@@ -35,12 +41,12 @@ void heap_free(struct heap *heap);
 
 static inline struct heap_node *heap_first(const struct heap *heap)
 {
-	return heap->count ? heap->nodes[0] : NULL;
+	return heap->count ? heap->entries[0].node : NULL;
 }
 
 static inline int64_t heap_time(const struct heap *heap)
 {
-	return heap->count ? heap->nodes[0]->time : HEAP_NEVER;
+	return heap->count ? heap->entries[0].time : HEAP_NEVER;
 }
 
 static inline bool heap_contains(const struct heap_node *node)

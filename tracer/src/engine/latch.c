@@ -32,6 +32,7 @@
 #include "latch.h"
 #include "latch_program.h"
 #include "procfs.h"
+#include "stops.h"
 #include "task.h"
 
 #define DEADLINE_MARGIN (4 * NSEC_PER_USEC) /* see SLACK in watchdog.c */
@@ -52,9 +53,14 @@ uint64_t latch_stops_listed(void)
 	return stops_taken + (uint32_t)(count - (uint32_t)stops_taken);
 }
 
+bool latch_any_stop(void)
+{
+	return stops_taken != latch_stops_listed();
+}
+
 const struct latch_stop *latch_next_stop(uint64_t *number)
 {
-	if (stops_taken == latch_stops_listed())
+	if (!latch_any_stop())
 		return NULL;
 	*number = stops_taken++;
 	return &latch_stops->ring[*number % STOPS];
@@ -108,6 +114,7 @@ void latch_open(struct task *task)
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
 	task->latch_spent = false;
 	engine.unlatched--;
+	stops_listed(task, true);
 }
 
 void latch_close(struct task *task)
@@ -115,6 +122,7 @@ void latch_close(struct task *task)
 	if (task->latch >= 0) {
 		close(task->latch);
 		engine.unlatched++;
+		stops_listed(task, false);
 	}
 	task->latch = -1;
 	task->latch_spent = false;

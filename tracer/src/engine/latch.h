@@ -21,6 +21,8 @@ void latch_own(void);
 bool latch_lists_stops(void);
 /* How many have been listed so far. */
 uint64_t latch_stops_listed(void);
+/* Whether one is listed that has not been taken. */
+bool latch_any_stop(void);
 /* The next that is listed, and how many there were before it; NULL if there is none. */
 const struct latch_stop *latch_next_stop(uint64_t *number);
 /* Whether there were more than the list can hold. */

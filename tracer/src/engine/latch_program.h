@@ -23,7 +23,7 @@ struct latch_slot {
 	int64_t deadline; /* 0: none */
 };
 
-#define STOPS 1024 /* the last ones, in a ring */
+#define STOPS 256 /* the last ones, in a ring */
 #define STOP_REGS 21 /* struct pt_regs, with which user_regs_struct begins */
 
 /* A ptrace stop, as far as the engine wants to know it without asking for it. */

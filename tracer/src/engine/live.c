@@ -15,6 +15,7 @@
 #include "park.h"
 #include "relay.h"
 #include "rounds.h"
+#include "stops.h"
 #include "task.h"
 #include "tracers.h"
 #include "wire.h"
@@ -29,20 +30,28 @@ bool look_outside(void)
 	uint64_t stops = engine.stats.stops;
 
 	tracers_accept();
-	task_drain();
+	task_settle();
 	blocked_look();
 	return (int)link_read_all() | (int)relay_read() || engine.stats.stops != stops;
 }
 
-void sleep_outside(int64_t ns)
+void await_outside(int64_t ns)
 {
 	const struct timespec timeout = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 	struct epoll_event event;
 
+	stops_signal(true);
+	if (!stops_news())
+		epoll_pwait2(engine.epoll, &event, 1, ns < 0 ? NULL : &timeout, NULL);
+	stops_signal(false);
+}
+
+void sleep_outside(int64_t ns)
+{
 	park_end_all();
 	engine.worker_sleeps = true;
 	if (!link_inbox())
-		epoll_pwait2(engine.epoll, &event, 1, ns < 0 ? NULL : &timeout, NULL);
+		await_outside(ns);
 	engine.worker_sleeps = false;
 	eventfd_clear(engine.wake);
 }

@@ -8,7 +8,9 @@
 
 /* Something may have happened outside: tracers, stops, frames. Returns true if so. */
 bool look_outside(void);
-/* Sleeps until something happens outside, at most so many ns. */
+/* Sleeps until something happens outside, at most so many ns; < 0: for as long as it takes. */
+void await_outside(int64_t ns);
+/* The same, when nothing is to be done for the hosts meanwhile. */
 void sleep_outside(int64_t ns);
 /* Does what is due, or waits for it for so long at most. */
 void live_run(int timeout_ms);

@@ -38,6 +38,7 @@
 #include "requests.h"
 #include "rounds.h"
 #include "stamps.h"
+#include "stops.h"
 #include "task.h"
 #include "watchdog.h"
 #include "wire.h"
@@ -304,6 +305,7 @@ static void init_worker(uint64_t seed)
 	link_init(seed);
 	init_descriptors();
 	watchdog_start();
+	stops_signal(false);
 	carrier_watch(NULL);
 	workers_watch();
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -302,14 +301,12 @@ void requests_initialize(void)
 
 void requests_serve(void)
 {
-	struct epoll_event event;
-
 	if (engine.live)
 		live_run(-1);
 	else if (!host_answer())
-		epoll_wait(engine.epoll, &event, 1, -1);
+		await_outside(-1);
 	eventfd_clear(engine.wake);
-	task_drain();
+	task_settle();
 	link_read_all();
 	relay_read();
 	wire_flush();

@@ -4,10 +4,13 @@
  * the wait status, registers, the event's message. Others are asked for by waitpid(),
  * and the rest by ptrace().
  */
+#include <elf.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/queue.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "engine.h"
@@ -19,13 +22,19 @@
 #define CS_64 0x33 /* the segment of 64-bit programs */
 
 static struct task_list unreaped = LIST_HEAD_INITIALIZER(unreaped);
+static struct task_list unlisted = LIST_HEAD_INITIALIZER(unlisted);
+
+static void set_reaped(struct task *task)
+{
+	if (task->unreaped)
+		LIST_REMOVE(task, unreaped_entry);
+	task->unreaped = false;
+}
 
 void stop_forget(struct task *task)
 {
 	task->stop_known = false;
-	if (task->unreaped)
-		LIST_REMOVE(task, unreaped_entry);
-	task->unreaped = false;
+	set_reaped(task);
 }
 
 void stop_leave(struct task *task, int request, int signal)
@@ -76,28 +85,116 @@ static void take(const struct latch_stop *stop, uint64_t number)
 	task_handle_stop(task, W_STOPCODE(stop->code));
 }
 
+void stops_listed(struct task *task, bool listed)
+{
+	if (task->unlisted == !listed)
+		return;
+	task->unlisted = !listed;
+	if (listed)
+		LIST_REMOVE(task, unlisted_entry);
+	else
+		LIST_INSERT_HEAD(&unlisted, task, unlisted_entry);
+}
+
+/* At its exec a thread takes the place of its leader, whose latch is gone with it. */
+static pid_t executes_as(const struct task *task)
+{
+	return task->exit == EXIT_EXEC ? task->process->pid : task->tid;
+}
+
+static bool is_taken(const struct task *task, int status)
+{
+	return task && task->unreaped && status == W_STOPCODE(task->stop.code);
+}
+
+/* Returns false if there is nothing new. */
+static bool ask(pid_t tid)
+{
+	struct task *task = task_find(tid);
+	int status;
+
+	if (waitpid(tid, &status, WNOHANG | __WALL | __WNOTHREAD) != tid)
+		return false;
+	if (is_taken(task, status)) {
+		set_reaped(task);
+		return false;
+	}
+	task_stopped(tid, status);
+	return true;
+}
+
+/* Returns false if no task has an answer. */
+static bool ask_unlisted(void)
+{
+	const struct task *task;
+
+	LIST_FOREACH(task, &unlisted, unlisted_entry)
+		if (ask(task->tid) ||
+		    (executes_as(task) != task->tid && ask(executes_as(task))))
+			return true;
+	return false;
+}
+
 void stops_take(void)
 {
 	const struct latch_stop *stop;
 	uint64_t number;
 
-	while ((stop = latch_next_stop(&number)))
-		take(stop, number);
+	do {
+		while ((stop = latch_next_stop(&number)))
+			take(stop, number);
+	} while (ask_unlisted());
+}
+
+static bool has_news(pid_t tid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !waitid(P_PID, (id_t)tid, &info,
+		       WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD) &&
+	       info.si_pid && !is_taken(task_find(tid), W_STOPCODE(info.si_status));
+}
+
+bool stops_news(void)
+{
+	const struct task *task;
+
+	if (!latch_lists_stops())
+		return false;
+	LIST_FOREACH(task, &unlisted, unlisted_entry)
+		if (has_news(task->tid) ||
+		    (executes_as(task) != task->tid && has_news(executes_as(task))))
+			return true;
+	return latch_any_stop();
+}
+
+/* Never runs: it is blocked. */
+static void on_child(int signal)
+{
+	(void)signal;
+}
+
+/* With SIG_DFL the kernel would forget a pending one. */
+void stops_signal(bool on)
+{
+	const struct sigaction action = {
+		.sa_handler = on_child,
+		.sa_flags = on ? 0 : SA_NOCLDSTOP,
+	};
+
+	if (latch_lists_stops())
+		sigaction(SIGCHLD, &action, NULL);
 }
 
 void stops_reap(void)
 {
 	struct task *task;
-	int status;
 	pid_t tid;
 
 	while ((task = LIST_FIRST(&unreaped))) {
-		LIST_REMOVE(task, unreaped_entry);
-		task->unreaped = false;
 		tid = task->tid;
-		if (waitpid(tid, &status, WNOHANG | __WALL | __WNOTHREAD) == tid &&
-		    status != W_STOPCODE(task->stop.code))
-			task_stopped(tid, status);
+		if (!ask(tid))
+			set_reaped(task);
 	}
 }
 
@@ -135,17 +232,36 @@ bool task_get_regs(const struct task *task, struct user_regs_struct *regs)
 	return true;
 }
 
+/* The first ones: the kernel has nothing to check there, and takes them at once. */
+#define PLAIN_REGS (offsetof(struct user_regs_struct, cs) / sizeof(uint64_t))
+
+static void set_plain(const struct task *task, const struct user_regs_struct *regs,
+		      size_t count)
+{
+	struct iovec first = { (void *)(uintptr_t)regs, count * sizeof(uint64_t) };
+
+	ptrace(PTRACE_SETREGSET, task->tid, NT_PRSTATUS, &first);
+}
+
 /* Only those that have changed: of the last few nothing is known then. */
 static void set_changed(struct task *task, const struct user_regs_struct *regs)
 {
 	const unsigned long long *values = (const unsigned long long *)regs;
+	size_t changed[STOP_REGS], count = 0;
 
 	for (size_t i = 0; i < STOP_REGS; i++) {
 		if (task->stop.regs[i] == values[i])
 			continue;
-		ptrace(PTRACE_POKEUSER, task->tid, i * sizeof(values[i]), values[i]);
 		task->stop.regs[i] = values[i];
+		changed[count++] = i;
 	}
+	if (count > 1 && changed[count - 1] < PLAIN_REGS) {
+		set_plain(task, regs, changed[count - 1] + 1);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		ptrace(PTRACE_POKEUSER, task->tid, changed[i] * sizeof(values[0]),
+		       values[changed[i]]);
 }
 
 /* Fails only if the task has been killed meanwhile. */

@@ -9,8 +9,15 @@
 
 struct task;
 
-/* Handles the stops that the latch has listed. */
+/* Handles the stops that the latch has listed, and those of tasks of which it lists none. */
 void stops_take(void);
+/* Whether there is any. */
+bool stops_news(void);
+/* Whether the latch lists the task's stops: one without a latch is asked for them, and
+ * one that is on its way out, for its end. */
+void stops_listed(struct task *task, bool listed);
+/* Whether stops send SIGCHLD, as ends do in any case. */
+void stops_signal(bool on);
 /* Lets waitpid() no longer report those that have been taken from the list. */
 void stops_reap(void);
 /* The task has gone on, or has come to a stop of which nothing is known yet. */

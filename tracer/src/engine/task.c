@@ -114,6 +114,7 @@ struct task *task_new(pid_t tid)
 	task->state = TASK_AWAY;
 	HASH_ADD_INT(tasks, tid, task);
 	engine.unlatched++;
+	stops_listed(task, false);
 	unmade++;
 	return task;
 }
@@ -157,6 +158,7 @@ void task_gone(struct task *task)
 	}
 	park_forget(task);
 	stop_forget(task);
+	stops_listed(task, true);
 	if (engine.slice.task == task)
 		engine.slice.task = NULL;
 	HASH_DEL(tasks, task);

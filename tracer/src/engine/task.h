@@ -104,6 +104,8 @@ struct task {
 	bool unreaped;	       /* waitpid() would report it still */
 	uint64_t reported;     /* stops listed until waitpid() reported one */
 	LIST_ENTRY(task) unreaped_entry;
+	bool unlisted;	       /* no list will tell of its next stop or its end */
+	LIST_ENTRY(task) unlisted_entry;
 	int latch;	       /* perf event descriptor, or -1 */
 	int counter;	       /* the same */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
@@ -157,6 +159,8 @@ void task_end_orphans(void);
 void task_await_exits(void);
 /* Handles every ptrace stop that is there. */
 void task_drain(void);
+/* The same, and no end is overlooked: before time stands still or is passed over. */
+void task_settle(void);
 /* The same where only tasks that were let go can have stopped: much cheaper. */
 void task_collect(void);
 /* A task that was waited for by its id has stopped or ended. */

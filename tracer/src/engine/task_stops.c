@@ -29,6 +29,9 @@
 #include "tsc.h"
 #include "uptime.h"
 
+static unsigned int ends_seen; /* since SIGCHLD was last taken */
+static bool end_hidden;	       /* there may be one that none of these was */
+
 /* A step that began in a call, or has entered one, ends when the call does. */
 static bool is_step(const struct task *task, int code)
 {
@@ -132,6 +135,7 @@ static void stop_exit(struct task *task)
 		task->exiting = true;
 		engine.exiting++;
 	}
+	stops_listed(task, false);
 	stop_leave(task, PTRACE_CONT, 0);
 }
 
@@ -197,6 +201,7 @@ void task_stopped(pid_t tid, int status)
 	struct task *task = task_find(tid);
 
 	if (!WIFSTOPPED(status)) {
+		ends_seen++;
 		if (task)
 			task_gone(task);
 		return;
@@ -217,34 +222,91 @@ void task_handle_stop(struct task *task, int status)
 		task->state = TASK_HELD; /* until its parent is seen to have forked */
 }
 
-void task_drain(void)
+/* ---- who is asked ------------------------------------------------------ */
+
+static bool signalled(void)
 {
 	static const struct timespec now = { 0 };
 	sigset_t set;
-	int status;
-	pid_t tid;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
-	latch_forget_stops(); /* each has sent the signal as well */
+	return sigtimedwait(&set, NULL, &now) == SIGCHLD;
+}
+
+/* To ask all may take this part of the time. */
+#define ASK_ALL_SHARE 20
+
+static uint64_t asked_tsc, asked_ticks; /* when, and how long it took */
+
+static bool may_ask_all(void)
+{
+	return tsc_now() - asked_tsc >= asked_ticks * ASK_ALL_SHARE;
+}
+
+/* Takes a time that grows with their number. */
+static void ask_all(void)
+{
+	uint64_t begin = tsc_now();
+	int status;
+	pid_t tid;
+
 	stops_reap();
-	/* Asking every tracee is dear, asking for the signal is not. */
-	while (sigtimedwait(&set, NULL, &now) == SIGCHLD)
-		while ((tid = waitpid(-1, &status,
-				      WNOHANG | __WALL | __WNOTHREAD)) > 0)
-			task_stopped(tid, status);
+	while ((tid = waitpid(-1, &status, WNOHANG | __WALL | __WNOTHREAD)) > 0)
+		task_stopped(tid, status);
+	end_hidden = false;
+	asked_tsc = tsc_now();
+	asked_ticks = asked_tsc - begin;
+}
+
+/*
+ * SIGCHLD is for ends then, most of which have been seen already: they were expected.
+ * That one of a task that was killed may hide behind them is looked for less often.
+ */
+static void drain_listed(bool settle)
+{
+	bool ask = latch_stops_lost();
+
+	if (ask)
+		latch_forget_stops();
+	else
+		stops_take();
+	if (signalled()) {
+		end_hidden = true;
+		ask |= !ends_seen;
+		ends_seen = 0;
+	}
+	if (ask || (end_hidden && (settle || may_ask_all())))
+		ask_all();
+}
+
+static void drain(bool settle)
+{
+	if (latch_lists_stops())
+		drain_listed(settle);
+	else
+		while (signalled())
+			ask_all();
 	task_end_orphans();
+}
+
+void task_drain(void)
+{
+	drain(false);
+}
+
+void task_settle(void)
+{
+	drain(true);
 }
 
 void task_collect(void)
 {
-	/* Those that have no latch, and those that are gone, are in no list. */
 	if (!latch_lists_stops() || latch_stops_lost() || engine.unlatched ||
-	    engine.exiting) {
+	    engine.exiting || end_hidden)
 		task_drain();
-		return;
-	}
-	stops_take();
+	else
+		stops_take();
 }
 
 void task_await_exits(void)
