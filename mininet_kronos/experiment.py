@@ -179,7 +179,7 @@ class Experiment(LinkRequests):
         if "State:\tt" in status:
             return True
         # A process of an instant host runs at once, and may wait for something by now.
-        executed = os.readlink(f"/proc/{pid}/exe") != str(libkronos.native_path("tracer").resolve())
+        executed = Path(f"/proc/{pid}/exe").readlink() != libkronos.native_path("tracer").resolve()
         return "TracerPid:\t0\n" not in status and executed
 
     # Stage 2
