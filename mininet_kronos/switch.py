@@ -14,6 +14,7 @@ from mininet.util import errRun, macColonHex, quietRun
 
 from mininet_kronos.errors import ParameterError, SwitchError
 from mininet_kronos.link import KronosIntf
+from mininet_kronos.namespace import network_namespace
 from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
 from mininet_kronos.ovs import PrivateOVS
 from mininet_kronos.taps import keep_quiet
@@ -34,6 +35,17 @@ def checked_run(command: str, **params: Any) -> None:
     if status:
         lines = err.strip().splitlines() or [f"exit status {status}"]
         raise SwitchError(f"Open vSwitch refused the switches: {lines[-1]}")
+
+
+def finish_checksums(intf: Any) -> None:
+    """Let checksums of what an interface sends be finished: Open vSwitch's userspace datapath leaves them.
+
+    For Mininet's own links; a KronosLink sees to it by itself.
+    """
+    with network_namespace(intf.node.pid):
+        _out, err, status = errRun(f"ethtool -K {intf.name} tx off")
+    if status:
+        raise SwitchError(f"{intf.name}: its checksums cannot be finished: {err.strip()}")
 
 
 def report_trouble(kronos: Pump, title: str, ovs: PrivateOVS) -> None:
@@ -191,8 +203,13 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
     @staticmethod
     def TCReapply(intf: Any) -> None:
         """Restore what Open vSwitch removes from an interface that it gets."""
-        if isinstance(intf, KronosIntf) and intf.link:
-            intf.link.wire.restore(intf)
+        if isinstance(intf, KronosIntf):
+            if intf.link:
+                intf.link.wire.restore(intf)
+            return
+        OVSSwitch.TCReapply(intf)
+        if intf.link and intf.node.datapath == "user":
+            finish_checksums(intf.link.intf1 if intf is intf.link.intf2 else intf.link.intf2)
 
     @classmethod
     def batchStartup(cls, switches: Iterable[Any], run: Callable[..., Any] = checked_run) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from mininet.link import TCLink
 from mininet.topo import Topo
 from mininet.util import customClass
 
@@ -213,6 +214,19 @@ def check_network(datapath, seconds=10):
     return Figures(round_trips, rate)
 
 
+def check_own_links(seconds=10):
+    """Mininet's own TCLink, netem and HTB, is in virtual time as it is."""
+    say("figure TCLink:")
+    link = customClass({"tc": TCLink}, "tc,bw=10,delay=50ms")
+    net = KronosNet(topo=Pair(datapath="user"), engine="kernel", link=link)
+    net.start()
+    client, server = net.get("h1", "h2")
+    assert net.pingAll() == 0
+    check_ping(client, server)
+    check_tcp(net, client, server, seconds)
+    net.stop()
+
+
 def check_agreement(one, other):
     """Round trips to 0.5 ms, TCP to 3 %."""
     for mine, theirs in zip(one.round_trips, other.round_trips):
@@ -222,3 +236,4 @@ def check_agreement(one, other):
 
 first = check_network("kernel")
 check_agreement(first, check_network("user"))
+check_own_links()
