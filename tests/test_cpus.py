@@ -50,6 +50,34 @@ def test_an_idle_network_costs_nothing_on_any_cpu():
         assert [sleep.wait(5) for sleep in sleeps] == [0] * 4
 
 
+ECHO = """
+import os, sys, time
+mine, other = (os.open(path, os.O_RDWR) for path in sys.argv[1:])
+start = time.monotonic()
+for _ in range(20):
+    os.write(other, b".")
+    os.read(mine, 1)
+print(time.monotonic() - start)
+"""
+
+
+def test_pipes_between_hosts_wake_at_once_on_any_cpu(tmp_path):
+    ends = [tmp_path / "a", tmp_path / "b"]
+    for end in ends:
+        os.mkfifo(end)
+    with Experiment(cpus=2) as experiment:
+        for host in ("h1", "h2"):
+            experiment.add_host(host)
+        experiment.synchronize_and_freeze()
+        echoes = [
+            start(experiment, host, "/usr/bin/python3", "-S", "-c", ECHO, *paths, stdout=subprocess.PIPE)
+            for host, paths in (("h1", ends), ("h2", ends[::-1]))
+        ]
+        experiment.progress(MS, 10_000)  # far more than they need
+        seconds = [float(echo.communicate()[0]) for echo in echoes if echo.poll() == 0]
+    assert len(seconds) == 2 and max(seconds) < 0.2, seconds
+
+
 def test_the_number_of_cpus_changes_no_result(make_net, cpus):
     """The same ping, to the last digit, with the host on another CPU than the switches."""
     net = make_net(

@@ -48,6 +48,7 @@
 
 enum phase {
 	PHASE_WINDOW, /* workers run their hosts until the window's end */
+	PHASE_LOOK,   /* they look whether somebody else has woken their tasks */
 	PHASE_TIMERS, /* they ask for the kernel's timers, of TCP and of neighbours */
 	PHASE_WAIT,   /* for something from outside, or for real time to pass */
 	PHASE_OVER,
@@ -65,7 +66,7 @@ struct conductor {
 	_Atomic uint32_t running; /* workers that take part and have not finished */
 	_Atomic bool interrupted;
 	_Atomic bool stall_told; /* some worker has said who is waited for */
-	bool timers_asked;
+	bool looked, timers_asked; /* since the last window */
 	_Atomic bool paced;  /* PHASE_WAIT: time goes on at real time's pace */
 	uint64_t paced_tsc;  /* since then */
 	int64_t paced_max;   /* at most so far, in ns */
@@ -239,6 +240,12 @@ static bool acts_in_window(uint32_t worker)
 	return next_of(worker) < conductor->end;
 }
 
+static bool any(uint32_t worker)
+{
+	(void)worker;
+	return true;
+}
+
 static bool has_timers(uint32_t worker)
 {
 	conductor->worker[worker].skip_until = HEAP_NEVER;
@@ -354,7 +361,7 @@ static void conduct(void)
 		if (engine.undilated && look_outside())
 			publish();
 		if (next_of_all() < conductor->end) {
-			conductor->timers_asked = false;
+			conductor->looked = conductor->timers_asked = false;
 			open_turn(PHASE_WINDOW, acts_in_window);
 			return;
 		}
@@ -374,6 +381,11 @@ static void conduct(void)
 			idle = (next - conductor->now) / conductor->timestep;
 		if (engine.undilated || any_disk_waits()) {
 			begin_wait(wait_length(idle * conductor->timestep));
+			return;
+		}
+		if (!conductor->looked && engine.workers > 1) {
+			conductor->looked = true;
+			open_turn(PHASE_LOOK, any);
 			return;
 		}
 		if (!conductor->timers_asked && any_timers()) {
@@ -522,6 +534,23 @@ static void run_window(int64_t end)
 	link_captures_write(end);
 }
 
+/* Tasks run before their worker does: who was woken before it came here has stopped. */
+static void take_part(void)
+{
+	switch (conductor->phase) {
+	case PHASE_WINDOW:
+		run_window(conductor->end);
+		break;
+	case PHASE_LOOK:
+		task_await_exits();
+		look_outside();
+		break;
+	default:
+		conductor->worker[engine.worker].skip_until = skip_until();
+		break;
+	}
+}
+
 void rounds_prepare(int64_t timestep, int64_t num_rounds)
 {
 	int64_t limit = (HEAP_NEVER / 2 - engine.now) / timestep;
@@ -530,7 +559,8 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->timestep = timestep;
 	conductor->rounds = num_rounds < limit ? num_rounds : limit;
 	conductor->done = conductor->skipped = 0;
-	conductor->interrupted = conductor->timers_asked = false;
+	conductor->interrupted = false;
+	conductor->looked = conductor->timers_asked = false;
 	conductor->stall_told = false;
 	conductor->slowed_tsc = 0;
 	conductor->running = engine.workers;
@@ -550,10 +580,7 @@ int64_t rounds_progress(int until_fd)
 			  &(struct epoll_event){ .events = EPOLLIN });
 	arrive();
 	while (await_turn()) {
-		if (conductor->phase == PHASE_WINDOW)
-			run_window(conductor->end);
-		else
-			conductor->worker[engine.worker].skip_until = skip_until();
+		take_part();
 		arrive();
 	}
 	if (until_fd >= 0)
