@@ -4,11 +4,15 @@ import re
 import sys
 import time
 
+import pytest
+
 PREAMBLE = """
 import os, signal, socket, struct, subprocess, sys
 from mininet_kronos.errors import EngineError
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.process import await_tracer
+from mininet_kronos.records import LinkParams
+from mininet_kronos.taps import open_tap
 """
 
 WAITS_FOR_INPUT = """
@@ -56,6 +60,11 @@ with Experiment(expected_tracers=2) as experiment:
 SPINS = """
 with Experiment() as experiment:
     experiment.add_host("s1", pace="instant")
+    for link in range(int(sys.argv[1])):
+        ends = [(open_tap(name), "s1", name) for name in (f"spin{link}a", f"spin{link}b")]
+        experiment.add_link(*ends, LinkParams(), LinkParams())
+        for tap, _, _ in ends:
+            os.close(tap)
     experiment.synchronize_and_freeze()
     loop = [*experiment.command_prefix("s1"), "sh", "-c", "while :; do :; done"]
     await_tracer(subprocess.Popen(loop), experiment)
@@ -90,7 +99,10 @@ def test_a_freeze_that_waits_for_tracers(run_python):
     assert done.one_line() == "kronos: the freeze waits for tracers: 0 of 2 have registered"
 
 
-def test_an_instant_process_that_spins(run_python):
-    done = run_python(PREAMBLE + SPINS)
+@pytest.mark.parametrize("links", [0, 5])
+def test_an_instant_process_that_spins(run_python, links):
+    """With more links it has longer: a flood over all of them may come in no virtual time."""
+    done = run_python(PREAMBLE + SPINS, str(links))
     assert done.out == "rounds 10\n"
-    assert "s1 has computed for 2000 ms in no virtual time" in done.one_line()
+    computed = re.search(r"s1 has computed for (\d+) ms in no virtual time", done.one_line())
+    assert computed and int(computed[1]) >= 2000 + 100 * links, done.err

@@ -24,13 +24,16 @@
 #include "cputime.h"
 #include "engine.h"
 #include "host.h"
+#include "links.h"
 #include "slice.h"
 #include "task.h"
 
-/* Real time that a host may compute in no virtual time before its clock goes on:
- * many switches may share one. */
+/* Real time that a host may compute in no virtual time before its clock goes on. */
 #define BURST_MAX (250 * NSEC_PER_MSEC)
+/* The same of the switches, which share one host, and of the controller. */
 #define BURST_MAX_INSTANT (2 * NSEC_PER_SEC)
+/* And for each link more: a frame may go over all of them at once. */
+#define BURST_MAX_LINK (100 * NSEC_PER_MSEC)
 
 /* A slice so short is taken to have had the CPU for itself. */
 #define UNSTOLEN (50 * NSEC_PER_USEC)
@@ -74,14 +77,11 @@ static int64_t cpu_time(const struct process *process)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-static int64_t burst_max(const struct host *host)
-{
-	return host_is_instant(host) ? BURST_MAX_INSTANT : BURST_MAX;
-}
-
 bool charge_burst_is_over(const struct host *host)
 {
-	return host->burst >= burst_max(host);
+	if (!host_is_instant(host))
+		return host->burst >= BURST_MAX;
+	return host->burst >= BURST_MAX_INSTANT + BURST_MAX_LINK * links_added();
 }
 
 static void warn_of_burst(struct host *host)
@@ -89,7 +89,7 @@ static void warn_of_burst(struct host *host)
 	if (!host->warned_spin)
 		engine_warn("%s has computed for %lld ms in no virtual time, and may "
 			    "never stop: its clock goes on",
-			    host->name, burst_max(host) / NSEC_PER_MSEC);
+			    host->name, (long long)host->burst / NSEC_PER_MSEC);
 	host->warned_spin = true;
 }
 

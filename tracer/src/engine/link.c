@@ -274,6 +274,11 @@ bool link_exists(uint32_t id)
 }
 
 int link_stats(uint32_t id, uint32_t direction, struct kronos_link_stats *stats)
+uint32_t links_added(void)
+{
+	return link_count;
+}
+
 {
 	struct direction *counted;
 

@@ -48,6 +48,8 @@ void link_flush(void);
 void link_receive(uint32_t link, uint32_t end, int64_t arrival, const void *data,
 		  size_t size);
 bool link_exists(uint32_t link);
+/* How many there are, and have been. */
+uint32_t links_added(void);
 
 /* From inside a namespace: whether its interfaces are up is watched from now on. */
 void carrier_watch(const struct tcp_space *space);
