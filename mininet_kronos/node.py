@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 COUNTERS = ("auto", "instructions", "cputime", "free")
 PACES = ("dilated", "instant", "realtime")
 MAX_NAME = 63  # of a logical process
-NEIGHBOUR_TIME = 86_400  # s of real time for which an address that was found stays good
 
 
 class KronosNodeMixin:
@@ -217,21 +216,13 @@ class KronosHost(KronosNodeMixin, Host):
         super().__init__(name, *args, kronos=kronos, process=name, **params)
 
     def startShell(self, mnopts: str | None = None) -> None:
-        """Start the shell; IPv6 sends frames at its own, real, time."""
+        """Start the shell; IPv6 sends frames, and looks for duplicates of addresses, in real time."""
         super().startShell(mnopts)
         if self.inNamespace:
             with namespace_of(self):
                 set_sysctl("net/ipv6/conf/default/disable_ipv6", int(not self.ipv6))
-
-    def addIntf(self, intf: Any, *args: Any, **params: Any) -> None:
-        """Add an interface, as Node.addIntf(); addresses found there are not asked for again in real time."""
-        super().addIntf(intf, *args, **params)
-        if self.inNamespace and self.kronos.experiment.engine == "user":
-            with namespace_of(self):
-                for version in "ipv4", "ipv6":
-                    kept = f"net/{version}/neigh/{intf.name}"
-                    set_sysctl(f"{kept}/base_reachable_time_ms", 1000 * NEIGHBOUR_TIME)
-                    set_sysctl(f"{kept}/delay_first_probe_time", NEIGHBOUR_TIME)
+                if self.kronos.experiment.engine == "user":
+                    set_sysctl("net/ipv6/conf/default/accept_dad", 0)
 
     def endProcesses(self) -> None:
         """End every task of the host, detached ones as well."""

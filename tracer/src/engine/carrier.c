@@ -19,12 +19,15 @@
 #include "engine.h"
 #include "host.h"
 #include "link.h"
+#include "neighbours.h"
 #include "watchdog.h"
+
+#define NEW (~0u) /* ifi_change: the interface has just come */
 
 /* One namespace: of hosts that have their own, or the engine's. */
 struct carrier_watch {
 	LIST_ENTRY(carrier_watch) entry;
-	const struct tcp_space *space; /* NULL: the engine's */
+	struct tcp_space *space; /* NULL: the engine's */
 	struct mnl_socket *socket;
 };
 
@@ -40,7 +43,7 @@ static struct carrier_watch *watch_of(const struct tcp_space *space)
 	return NULL;
 }
 
-void carrier_watch(const struct tcp_space *space)
+void carrier_watch(struct tcp_space *space)
 {
 	struct mnl_socket *socket =
 		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -108,6 +111,8 @@ static int on_message(const struct nlmsghdr *header, void *arg)
 
 	if (header->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
+	if (watch->space && interface->ifi_change == NEW)
+		neighbours_configure(watch->space, interface->ifi_index);
 	port = port_find(watch->space, interface_name(header));
 	if (port && port->up != up) {
 		port->up = up;

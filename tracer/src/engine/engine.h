@@ -101,7 +101,7 @@ struct engine {
 	int wake;	 /* an eventfd: frames of the watchdog, other workers */
 	int listener;	 /* where tracers come from */
 	uint32_t tracers_expected, tracers_joined;
-	bool kernel_timers; /* of hosts of this worker, in real time, may be pending */
+	bool tcp_seen;	  /* by some host of this worker */
 	bool tcp_new;	  /* a host has become active */
 	uint32_t exiting; /* tasks on their way out */
 	uint32_t joining; /* seized, and not yet at their exec */

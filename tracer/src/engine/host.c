@@ -91,6 +91,7 @@ struct host *host_add(const struct kronos_host_config *config)
 		engine.undilated = true;
 	TAILQ_INIT(&host->ready);
 	LIST_INIT(&host->tasks);
+	LIST_INIT(&host->questions);
 	/* Frames of a host whose clock moves inside a slice are stamped by the
 	 * watchdog; an instant one's are read when its slice is over. */
 	host->tap_epoll = host->pace != KRONOS_PACE_DILATED && !host->remote ?

@@ -11,6 +11,7 @@
 #include "kronos_abi.h"
 #include "neighbours.h"
 
+struct question;
 struct event;
 struct stamp_map;
 struct task;
@@ -60,8 +61,7 @@ struct host {
 	bool tcp_active;	/* and since timeouts were last looked for */
 	bool tcp_local;		/* it has TCP connections to itself */
 	struct tcp_space *tcp;	/* its network namespace, if it is its own */
-	bool asks;		/* some question may be open */
-	struct question question[QUESTIONS];
+	LIST_HEAD(, question) questions; /* for neighbours */
 	bool relayed;		/* relays begin or end at it */
 	struct terminal *terminal; /* that somebody types at, or NULL */
 	bool has_ptys;		/* masters of pseudo-terminals */

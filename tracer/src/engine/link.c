@@ -50,7 +50,6 @@ static void frame_await(struct frame *frame, int64_t arrival)
 			direction->stats.max_late_ns = late;
 	}
 	note_tcp(receiver, frame);
-	neighbours_answer(receiver, frame);
 	deliver_at(frame, arrival);
 }
 
@@ -101,11 +100,18 @@ static void duplicate(struct direction *direction, const struct frame *frame)
 
 void frame_send(struct frame *frame)
 {
+	if (neighbours_ask(frame->from->host, frame))
+		frame_free(frame);
+	else
+		frame_go(frame);
+}
+
+void frame_go(struct frame *frame)
+{
 	struct direction *direction = direction_of(frame);
 	int copies;
 
 	watch_frame(frame->from->link->id, frame->data, frame->size);
-	neighbours_ask(frame->from->host, frame);
 	if (frame->from->capture)
 		capture_frame(frame->from, frame, frame->sent);
 	if (frame->from->link->removed || frames_are_too_many(frame->from)) {
@@ -268,17 +274,17 @@ int link_set(uint32_t id, uint32_t direction, const struct kronos_link_params *p
 	return 0;
 }
 
+uint32_t links_added(void)
+{
+	return link_count;
+}
+
 bool link_exists(uint32_t id)
 {
 	return link_get(id);
 }
 
 int link_stats(uint32_t id, uint32_t direction, struct kronos_link_stats *stats)
-uint32_t links_added(void)
-{
-	return link_count;
-}
-
 {
 	struct direction *counted;
 

@@ -135,6 +135,8 @@ void frame_free(struct frame *frame);
 bool frames_are_too_many(const struct port *port);
 /* A frame that has left its host at frame->sent goes through the model. */
 void frame_send(struct frame *frame);
+/* The same, of one that the host's kernel knows nothing of. */
+void frame_go(struct frame *frame);
 
 /* Forgets the frames that have left by then. */
 void queue_pass(struct queue *queue, int64_t now);
@@ -151,9 +153,13 @@ void netem_corrupt(struct direction *direction, struct frame *frame);
 int64_t netem_arrival(struct direction *direction, int64_t departs);
 
 bool packet_is_tcp(const struct frame *frame);
-enum neighbour { NEIGHBOUR_NONE, NEIGHBOUR_QUESTION, NEIGHBOUR_ANSWER };
-/* Whether it asks for a neighbour with this address (of IPv4: its first 4 bytes), or is from it. */
-enum neighbour packet_neighbour(const struct frame *frame, uint8_t address[16]);
+/* Whom a frame asks for by ARP, or by IPv6's neighbour discovery. */
+struct neighbour {
+	uint8_t family;
+	uint8_t size; /* of the address */
+	uint8_t address[16];
+};
+bool packet_asks(const struct frame *frame, struct neighbour *neighbour);
 /* A number for all that a switch may decide by: addresses, protocol, ports. */
 uint64_t packet_flow(const struct frame *frame);
 /* Congestion experienced; false if its sender does not understand that. */

@@ -52,7 +52,7 @@ bool link_exists(uint32_t link);
 uint32_t links_added(void);
 
 /* From inside a namespace: whether its interfaces are up is watched from now on. */
-void carrier_watch(const struct tcp_space *space);
+void carrier_watch(struct tcp_space *space);
 void carrier_forget(const struct tcp_space *space);
 /* Interfaces have gone down or up. */
 void carrier_update(void);

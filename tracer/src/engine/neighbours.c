@@ -1,83 +1,209 @@
 // SPDX-License-Identifier: MIT
 /*
- * ARP and IPv6's neighbour discovery are the kernel's, and what is not answered it
- * asks for again after a second of real time, three times in all. If virtual time
- * passed over idle time meanwhile, whatever waits for the address would end by a
- * timeout before the second question. So while one is open virtual time goes on as
- * fast as real time does. But the answer to most is a round trip away: so much idle
- * time is passed over as ever.
+ * ARP and IPv6's neighbour discovery are the kernel's, which repeats in real time
+ * what is not answered, and gives up. Here it is kept from both: the engine repeats
+ * the frame, and tells the kernel when nobody has answered, at the virtual times at
+ * which the kernel would. Addresses that were found are kept.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 
 #include "engine.h"
-#include "heap.h"
 #include "host.h"
 #include "link.h"
 #include "neighbours.h"
+#include "task.h"
+#include "tcp.h"
+#include "timers.h"
 
-#define ANSWER_TIME (100 * NSEC_PER_MSEC) /* virtual: most have come by then */
-#define OPEN_TIME (1100 * NSEC_PER_MSEC)  /* real: then it is repeated, or given up */
+/* The kernel's defaults: mcast_solicit, retrans_time_ms. */
+#define ASKED_MAX 3
+#define ASK_EVERY NSEC_PER_SEC
 
-static struct question *find(struct host *host, const uint8_t address[16])
+#define DAY_MS 86400000u /* real: for ever, as an experiment goes */
+#define SOLICIT_MAX 1000000
+
+struct question {
+	struct event event;
+	LIST_ENTRY(question) entry;
+	struct neighbour neighbour;
+	struct port *port;
+	int asked; /* times */
+	size_t size;
+	uint8_t data[];
+};
+
+/* ---- the kernel's table ------------------------------------------------ */
+
+struct wanted {
+	const struct neighbour *neighbour;
+	int interface; /* on which it is asked for; 0: it is not */
+};
+
+static int look_for(const struct nlmsghdr *header, void *arg)
 {
-	for (size_t i = 0; i < QUESTIONS; i++)
-		if (host->question[i].tsc &&
-		    !memcmp(host->question[i].address, address, 16))
-			return &host->question[i];
-	return NULL;
+	const struct ndmsg *entry = mnl_nlmsg_get_payload(header);
+	struct wanted *wanted = arg;
+	const struct neighbour *neighbour = wanted->neighbour;
+	const struct nlattr *attribute;
+
+	if (!(entry->ndm_state & (NUD_INCOMPLETE | NUD_PROBE)))
+		return MNL_CB_OK;
+	mnl_attr_for_each(attribute, header, sizeof(*entry))
+		if (mnl_attr_get_type(attribute) == NDA_DST &&
+		    mnl_attr_get_payload_len(attribute) == neighbour->size &&
+		    !memcmp(mnl_attr_get_payload(attribute), neighbour->address,
+			    neighbour->size))
+			wanted->interface = entry->ndm_ifindex;
+	return MNL_CB_OK;
 }
 
-static struct question *oldest(struct host *host)
+/* The interface on which the kernel asks for it; 0 if it does not, or no longer. */
+static int asking_interface(struct tcp_space *space, const struct neighbour *neighbour)
 {
-	struct question *found = &host->question[0];
+	struct wanted wanted = { .neighbour = neighbour };
+	char buffer[16384];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *request;
 
-	for (size_t i = 1; i < QUESTIONS; i++)
-		if (host->question[i].tsc < found->tsc)
-			found = &host->question[i];
-	return found;
+	header->nlmsg_type = RTM_GETNEIGH;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
+	request->ndm_family = neighbour->family;
+	tcp_netlink_list(space->route, header, look_for, &wanted);
+	return wanted.interface;
 }
 
-void neighbours_ask(struct host *host, const struct frame *frame)
+/* Nobody has answered: the kernel tells those who wait. */
+static void give_up(struct tcp_space *space, const struct neighbour *neighbour,
+		    int interface)
 {
-	struct question *question;
-	uint8_t address[16];
+	char buffer[256];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct ndmsg *entry;
 
-	if (!host->tcp || packet_neighbour(frame, address) != NEIGHBOUR_QUESTION)
+	header->nlmsg_type = RTM_NEWNEIGH;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_REPLACE | NLM_F_ACK;
+	entry = mnl_nlmsg_put_extra_header(header, sizeof(*entry));
+	entry->ndm_family = neighbour->family;
+	entry->ndm_ifindex = interface;
+	entry->ndm_state = NUD_FAILED;
+	mnl_attr_put(header, NDA_DST, neighbour->size, neighbour->address);
+	tcp_netlink_change(space->route, header);
+}
+
+static void configure(struct tcp_space *space, int interface, uint8_t family)
+{
+	char buffer[256];
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct ndtmsg *table;
+	struct nlattr *values;
+
+	header->nlmsg_type = RTM_SETNEIGHTBL;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	table = mnl_nlmsg_put_extra_header(header, sizeof(*table));
+	table->ndtm_family = family;
+	mnl_attr_put_strz(header, NDTA_NAME,
+			  family == AF_INET ? "arp_cache" : "ndisc_cache");
+	values = mnl_attr_nest_start(header, NDTA_PARMS);
+	mnl_attr_put_u32(header, NDTPA_IFINDEX, (uint32_t)interface);
+	mnl_attr_put_u64(header, NDTPA_BASE_REACHABLE_TIME, DAY_MS);
+	mnl_attr_put_u64(header, NDTPA_DELAY_PROBE_TIME, DAY_MS);
+	mnl_attr_put_u32(header, NDTPA_MCAST_PROBES, SOLICIT_MAX);
+	mnl_attr_put_u32(header, NDTPA_UCAST_PROBES, SOLICIT_MAX);
+	/* IPv6 looks for duplicates of an address for as long. */
+	if (family == AF_INET)
+		mnl_attr_put_u64(header, NDTPA_RETRANS_TIME, DAY_MS);
+	mnl_attr_nest_end(header, values);
+	tcp_netlink_change(space->route, header);
+}
+
+void neighbours_configure(struct tcp_space *space, int interface)
+{
+	configure(space, interface, AF_INET);
+	configure(space, interface, AF_INET6);
+}
+
+/* ---- questions --------------------------------------------------------- */
+
+static void question_free(struct question *question)
+{
+	LIST_REMOVE(question, entry);
+	free(question);
+}
+
+static void repeat(struct question *question, struct host *host)
+{
+	struct frame *frame = frame_new(question->port, question->data, question->size);
+
+	frame->sent = host_now(host);
+	question->asked++;
+	host_add_event(host, &question->event, frame->sent + ASK_EVERY);
+	frame_go(frame);
+}
+
+static void on_time(struct event *event, struct host *host)
+{
+	struct question *question = container_of(event, struct question, event);
+	int interface = asking_interface(host->tcp, &question->neighbour);
+
+	if (interface && question->asked < ASKED_MAX) {
+		repeat(question, host);
 		return;
-	question = find(host, address);
-	if (!question)
-		question = oldest(host);
-	memcpy(question->address, address, sizeof(address));
-	question->asked = frame->sent;
-	question->tsc = tsc_now();
-	host->asks = engine.kernel_timers = true;
-}
-
-void neighbours_answer(struct host *host, const struct frame *frame)
-{
-	struct question *question;
-	uint8_t address[16];
-
-	if (!host->asks || packet_neighbour(frame, address) != NEIGHBOUR_ANSWER)
-		return;
-	question = find(host, address);
-	if (question)
-		question->tsc = 0;
-}
-
-int64_t neighbours_skip_until(struct host *host)
-{
-	int64_t until = HEAP_NEVER;
-
-	if (!host->asks)
-		return until;
-	for (size_t i = 0; i < QUESTIONS; i++) {
-		const struct question *question = &host->question[i];
-
-		if (question->tsc && ns_since(question->tsc) < OPEN_TIME &&
-		    question->asked + ANSWER_TIME < until)
-			until = question->asked + ANSWER_TIME;
 	}
-	host->asks = until != HEAP_NEVER;
-	return until;
+	if (interface)
+		give_up(host->tcp, &question->neighbour, interface);
+	question_free(question);
+	task_drain();
+	link_read_host(host);
+}
+
+static bool is_open(const struct host *host, const struct frame *frame)
+{
+	const struct question *question;
+
+	LIST_FOREACH(question, &host->questions, entry)
+		if (question->port == frame->from && question->size == frame->size &&
+		    !memcmp(question->data, frame->data, frame->size))
+			return true;
+	return false;
+}
+
+bool neighbours_ask(struct host *host, const struct frame *frame)
+{
+	struct neighbour neighbour;
+	struct question *question;
+
+	if (!host->tcp || !packet_asks(frame, &neighbour))
+		return false;
+	if (is_open(host, frame))
+		return true;
+	/* A program may ask by itself. */
+	if (!asking_interface(host->tcp, &neighbour))
+		return false;
+	question = xcalloc(sizeof(*question) + frame->size);
+	question->event.fire = on_time;
+	question->neighbour = neighbour;
+	question->port = frame->from;
+	question->asked = 1;
+	question->size = frame->size;
+	memcpy(question->data, frame->data, frame->size);
+	LIST_INSERT_HEAD(&host->questions, question, entry);
+	host_add_event(host, &question->event, frame->sent + ASK_EVERY);
+	return false;
+}
+
+void neighbours_forget(struct host *host)
+{
+	struct question *question;
+
+	while ((question = LIST_FIRST(&host->questions))) {
+		host_remove_event(host, &question->event);
+		question_free(question);
+	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the engine looks at inside a frame, and what it changes there. */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "link.h"
 
@@ -29,7 +30,6 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_ICMPV6 58
 #define ICMPV6_SOLICITATION 135
-#define ICMPV6_ADVERTISEMENT 136
 #define ICMPV6_TARGET 8
 #define ICMPV6_SIZE (IPV6_HEADER + ICMPV6_TARGET + 16)
 #define ECN_MASK 3 /* not capable: 0; congestion experienced: all bits */
@@ -77,47 +77,38 @@ bool packet_is_tcp(const struct frame *frame)
 			     PROTOCOL_TCP;
 }
 
-static enum neighbour arp(const uint8_t *packet, uint8_t address[16])
+static bool arp_asks(const uint8_t *packet, struct neighbour *neighbour)
 {
 	static const uint8_t nobody[4];
 	const uint8_t *source = packet + ARP_SOURCE, *target = packet + ARP_TARGET;
 
-	memset(address, 0, 16);
-	if (get16(packet + ARP_OPERATION) != ARP_REQUEST) {
-		memcpy(address, source, 4);
-		return NEIGHBOUR_ANSWER;
-	}
-	/* Whether it is its own, it asks by itself. */
-	if (!memcmp(source, nobody, 4) || !memcmp(source, target, 4))
-		return NEIGHBOUR_NONE;
-	memcpy(address, target, 4);
-	return NEIGHBOUR_QUESTION;
+	*neighbour = (struct neighbour){ .family = AF_INET, .size = 4 };
+	memcpy(neighbour->address, target, 4);
+	/* Whether an address is its own, a host asks by itself. */
+	return get16(packet + ARP_OPERATION) == ARP_REQUEST &&
+	       memcmp(source, nobody, 4) != 0 && memcmp(source, target, 4) != 0;
 }
 
-static enum neighbour discovery(const uint8_t *packet, uint8_t address[16])
+static bool discovery_asks(const uint8_t *packet, struct neighbour *neighbour)
 {
 	static const uint8_t nobody[16];
 
-	memcpy(address, packet + IPV6_HEADER + ICMPV6_TARGET, 16);
-	if (packet[IPV6_HEADER] == ICMPV6_ADVERTISEMENT)
-		return NEIGHBOUR_ANSWER;
+	*neighbour = (struct neighbour){ .family = AF_INET6, .size = 16 };
+	memcpy(neighbour->address, packet + IPV6_HEADER + ICMPV6_TARGET, 16);
 	return packet[IPV6_HEADER] == ICMPV6_SOLICITATION &&
-			       memcmp(packet + IPV6_ADDRESSES, nobody, 16) ?
-		       NEIGHBOUR_QUESTION :
-		       NEIGHBOUR_NONE;
+	       memcmp(packet + IPV6_ADDRESSES, nobody, 16) != 0;
 }
 
-enum neighbour packet_neighbour(const struct frame *frame, uint8_t address[16])
+bool packet_asks(const struct frame *frame, struct neighbour *neighbour)
 {
 	uint16_t type;
 	size_t at = find_payload(frame, &type);
 
 	if (type == TYPE_ARP && frame->size >= at + ARP_SIZE)
-		return arp(frame->data + at, address);
-	if (type == TYPE_IPV6 && frame->size >= at + ICMPV6_SIZE &&
-	    frame->data[at + IPV6_PROTOCOL] == PROTOCOL_ICMPV6)
-		return discovery(frame->data + at, address);
-	return NEIGHBOUR_NONE;
+		return arp_asks(frame->data + at, neighbour);
+	return type == TYPE_IPV6 && frame->size >= at + ICMPV6_SIZE &&
+	       frame->data[at + IPV6_PROTOCOL] == PROTOCOL_ICMPV6 &&
+	       discovery_asks(frame->data + at, neighbour);
 }
 
 static uint64_t hash(uint64_t sum, const uint8_t *data, size_t size) /* FNV-1a */

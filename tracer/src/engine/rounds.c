@@ -29,7 +29,6 @@
 #include "inspect.h"
 #include "links.h"
 #include "live.h"
-#include "neighbours.h"
 #include "pace.h"
 #include "park.h"
 #include "relay.h"
@@ -49,7 +48,7 @@
 enum phase {
 	PHASE_WINDOW, /* workers run their hosts until the window's end */
 	PHASE_LOOK,   /* they look whether somebody else has woken their tasks */
-	PHASE_TIMERS, /* they ask for the kernel's timers, of TCP and of neighbours */
+	PHASE_TCP,    /* they ask for the timers of their hosts' TCP */
 	PHASE_WAIT,   /* for something from outside, or for real time to pass */
 	PHASE_OVER,
 };
@@ -66,7 +65,7 @@ struct conductor {
 	_Atomic uint32_t running; /* workers that take part and have not finished */
 	_Atomic bool interrupted;
 	_Atomic bool stall_told; /* some worker has said who is waited for */
-	bool looked, timers_asked; /* since the last window */
+	bool looked, tcp_asked; /* since the last window */
 	_Atomic bool paced;  /* PHASE_WAIT: time goes on at real time's pace */
 	uint64_t paced_tsc;  /* since then */
 	int64_t paced_max;   /* at most so far, in ns */
@@ -79,8 +78,7 @@ struct conductor {
 		_Atomic uint32_t turn; /* number of the last window it is part of */
 		_Atomic int64_t incoming; /* earliest arrival from other workers */
 		int64_t next;		  /* when its hosts can act */
-		bool kernel_timers, disk_waits;
-		int64_t skip_until; /* what they have found: skip_until() */
+		bool tcp_seen, tcp_pending, disk_waits;
 		int wake;
 	} worker[WORKERS_MAX];
 };
@@ -194,7 +192,7 @@ static int64_t next_of_all(void)
 static void publish(void)
 {
 	conductor->worker[engine.worker].next = heap_time(&engine.active);
-	conductor->worker[engine.worker].kernel_timers = engine.kernel_timers;
+	conductor->worker[engine.worker].tcp_seen = engine.tcp_seen;
 	conductor->worker[engine.worker].disk_waits = blocked_outlast();
 }
 
@@ -246,16 +244,24 @@ static bool any(uint32_t worker)
 	return true;
 }
 
-static bool has_timers(uint32_t worker)
+static bool has_tcp(uint32_t worker)
 {
-	conductor->worker[worker].skip_until = HEAP_NEVER;
-	return conductor->worker[worker].kernel_timers;
+	conductor->worker[worker].tcp_pending = false;
+	return conductor->worker[worker].tcp_seen;
 }
 
-static bool any_timers(void)
+static bool any_tcp_seen(void)
 {
 	for (uint32_t i = 0; i < engine.workers; i++)
-		if (conductor->worker[i].kernel_timers)
+		if (conductor->worker[i].tcp_seen)
+			return true;
+	return false;
+}
+
+static bool any_tcp_pending(void)
+{
+	for (uint32_t i = 0; i < engine.workers; i++)
+		if (conductor->worker[i].tcp_pending)
 			return true;
 	return false;
 }
@@ -280,16 +286,6 @@ static bool too_early(void)
 		conductor->slowed_now = conductor->now;
 	}
 	return conductor->now - conductor->slowed_now > ns_since(conductor->slowed_tsc);
-}
-
-static int64_t skip_until_of_all(void)
-{
-	int64_t until = HEAP_NEVER;
-
-	for (uint32_t i = 0; i < engine.workers; i++)
-		if (conductor->worker[i].skip_until < until)
-			until = conductor->worker[i].skip_until;
-	return until;
 }
 
 static void pass(int64_t windows)
@@ -344,7 +340,7 @@ static int64_t wait_length(int64_t ns)
 /* Chooses what comes next. Nobody is in a window. */
 static void conduct(void)
 {
-	int64_t next, idle, until, windows;
+	int64_t next, idle;
 
 	for (;;) {
 		if (conductor->done >= conductor->rounds ||
@@ -361,7 +357,7 @@ static void conduct(void)
 		if (engine.undilated && look_outside())
 			publish();
 		if (next_of_all() < conductor->end) {
-			conductor->looked = conductor->timers_asked = false;
+			conductor->looked = conductor->tcp_asked = false;
 			open_turn(PHASE_WINDOW, acts_in_window);
 			return;
 		}
@@ -388,21 +384,15 @@ static void conduct(void)
 			open_turn(PHASE_LOOK, any);
 			return;
 		}
-		if (!conductor->timers_asked && any_timers()) {
-			conductor->timers_asked = true;
-			open_turn(PHASE_TIMERS, has_timers);
+		if (!conductor->tcp_asked && any_tcp_seen()) {
+			conductor->tcp_asked = true;
+			open_turn(PHASE_TCP, has_tcp);
 			return;
 		}
-		until = conductor->timers_asked ? skip_until_of_all() : HEAP_NEVER;
-		if (until < next) {
-			conductor->timers_asked = false;
-			windows = (until - conductor->now) / conductor->timestep;
-			if (windows <= 0) {
-				begin_wait(idle * conductor->timestep);
-				return;
-			}
-			if (windows < idle)
-				idle = windows;
+		if (conductor->tcp_asked && any_tcp_pending()) {
+			conductor->tcp_asked = false;
+			begin_wait(idle * conductor->timestep);
+			return;
 		}
 		pass(idle);
 	}
@@ -505,24 +495,6 @@ static bool await_turn(void)
 	return true;
 }
 
-/*
- * Until when idle time may be passed over: what repairs a loss, or repeats a question
- * for a neighbour, is the kernel's and in real time.
- */
-static int64_t skip_until(void)
-{
-	int64_t until = tcp_pending() ? engine.now : HEAP_NEVER;
-
-	for (uint32_t i = 0; i < engine.host_count; i++) {
-		int64_t asked = neighbours_skip_until(engine.hosts[i]);
-
-		if (asked < until)
-			until = asked;
-	}
-	engine.kernel_timers = until != HEAP_NEVER;
-	return until;
-}
-
 static void run_window(int64_t end)
 {
 	/* Before the look at the wires: what is announced after it stays known. */
@@ -546,7 +518,7 @@ static void take_part(void)
 		look_outside();
 		break;
 	default:
-		conductor->worker[engine.worker].skip_until = skip_until();
+		conductor->worker[engine.worker].tcp_pending = tcp_pending();
 		break;
 	}
 }
@@ -560,13 +532,13 @@ void rounds_prepare(int64_t timestep, int64_t num_rounds)
 	conductor->rounds = num_rounds < limit ? num_rounds : limit;
 	conductor->done = conductor->skipped = 0;
 	conductor->interrupted = false;
-	conductor->looked = conductor->timers_asked = false;
+	conductor->looked = conductor->tcp_asked = false;
 	conductor->stall_told = false;
 	conductor->slowed_tsc = 0;
 	conductor->running = engine.workers;
 	if (!conductor->pace.slowness)
 		conductor->pace.slowness = 1;
-	conductor->phase = PHASE_TIMERS; /* as if all were in one: each arrives */
+	conductor->phase = PHASE_TCP; /* as if all were in one: each arrives */
 }
 
 int64_t rounds_progress(int until_fd)

@@ -271,7 +271,7 @@ void slice_run(struct task *task, int64_t limit)
 	slice->task = NULL;
 	host->pty_unsettled = host->has_ptys;
 	if (host->tcp_local)
-		host->tcp_seen = engine.kernel_timers = true;
+		host->tcp_seen = engine.tcp_seen = true;
 	link_read_host(host);
 	if (host->relayed)
 		relay_read();

@@ -28,6 +28,7 @@
 #include "engine.h"
 #include "host.h"
 #include "links.h"
+#include "neighbours.h"
 #include "tcp.h"
 
 /* Real time between looks for timeouts, which take a while. */
@@ -181,6 +182,7 @@ void tcp_forget(struct host *host)
 	host->tcp_seen = host->tcp_active = host->tcp_local = false;
 	if (!host->tcp)
 		return;
+	neighbours_forget(host);
 	if (host->tcp->slowness > 1)
 		tcp_rto_set(host->tcp, 1);
 	if (enter(host->tcp->netns)) {
@@ -196,14 +198,14 @@ void tcp_note(struct host *host)
 	if (!host->tcp)
 		return;
 	engine.tcp_new |= !host->tcp_active;
-	host->tcp_active = host->tcp_seen = engine.kernel_timers = true;
+	host->tcp_active = host->tcp_seen = engine.tcp_seen = true;
 }
 
 /* No frame on a link tells of connections inside the host. */
 void tcp_connect(struct host *host, int family)
 {
 	if (family == AF_INET || family == AF_INET6)
-		host->tcp_local = host->tcp_seen = engine.kernel_timers = true;
+		host->tcp_local = host->tcp_seen = engine.tcp_seen = true;
 }
 
 struct answer {
@@ -231,14 +233,35 @@ static int look_at(const struct nlmsghdr *header, void *arg)
 	return MNL_CB_OK;
 }
 
+void tcp_netlink_list(struct mnl_socket *socket, const struct nlmsghdr *request,
+		      mnl_cb_t look, void *arg)
+{
+	unsigned int port = mnl_socket_get_portid(socket);
+	char buffer[16384];
+	ssize_t size;
+
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		return;
+	do
+		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look, arg) >
+				   MNL_CB_STOP);
+}
+
+void tcp_netlink_change(struct mnl_socket *socket, const struct nlmsghdr *request)
+{
+	char answer[4096];
+
+	if (mnl_socket_sendto(socket, request, request->nlmsg_len) > 0)
+		mnl_socket_recvfrom(socket, answer, sizeof(answer));
+}
+
 static void ask(struct mnl_socket *socket, uint8_t family, bool info, mnl_cb_t look,
 		void *arg)
 {
-	char buffer[16384];
+	char buffer[256];
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
 	struct inet_diag_req_v2 *request;
-	unsigned int port = mnl_socket_get_portid(socket);
-	ssize_t size;
 
 	header->nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -248,12 +271,7 @@ static void ask(struct mnl_socket *socket, uint8_t family, bool info, mnl_cb_t l
 	request->idiag_ext = info ? 1u << (INET_DIAG_INFO - 1) : 0;
 	request->idiag_states = ~(1u << TCP_LISTEN | 1u << TCP_TIME_WAIT |
 				  1u << TCP_CLOSE);
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		return;
-	do
-		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look, arg) >
-				   MNL_CB_STOP);
+	tcp_netlink_list(socket, header, look, arg);
 }
 
 void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)
@@ -264,6 +282,7 @@ void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)
 
 bool tcp_pending(void)
 {
+	engine.tcp_seen = false;
 	for (uint32_t i = 0; i < engine.host_count; i++) {
 		struct host *host = engine.hosts[i];
 		struct answer answer = { 0 };
@@ -271,8 +290,10 @@ bool tcp_pending(void)
 		if (!host->tcp_seen || !host->tcp)
 			continue;
 		tcp_for_each(host->tcp, false, look_at, &answer);
-		if (answer.pending)
+		if (answer.pending) {
+			engine.tcp_seen = true;
 			return true;
+		}
 		/* Until its next frame, or the next slice of it. */
 		host->tcp_seen = false;
 		host->tcp_local = answer.local;

@@ -86,38 +86,28 @@ static int plan_change(const struct nlmsghdr *header, void *arg)
 
 static void list_routes(struct mnl_socket *socket, struct changes *changes)
 {
-	char buffer[16384];
+	char buffer[256];
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-	unsigned int port = mnl_socket_get_portid(socket);
-	ssize_t size;
 
 	header->nlmsg_type = RTM_GETROUTE;
 	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(header, sizeof(struct rtmsg)); /* of every family */
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		return;
-	do
-		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, plan_change,
-				      changes) > MNL_CB_STOP);
+	tcp_netlink_list(socket, header, plan_change, changes);
 }
 
 void tcp_rto_set(struct tcp_space *space, uint32_t slowness)
 {
 	struct changes changes = { .list = STAILQ_HEAD_INITIALIZER(changes.list),
 				   .slowness = slowness };
-	struct nlmsghdr *message;
 	struct change *change;
-	char answer[4096];
 
 	space->slowness = slowness;
 	list_routes(space->route, &changes);
 	while ((change = STAILQ_FIRST(&changes.list))) {
 		STAILQ_REMOVE_HEAD(&changes.list, entry);
-		message = (struct nlmsghdr *)(void *)change->message;
 		/* A route that has gone meanwhile is none of ours. */
-		if (mnl_socket_sendto(space->route, message, message->nlmsg_len) > 0)
-			mnl_socket_recvfrom(space->route, answer, sizeof(answer));
+		tcp_netlink_change(space->route,
+				   (struct nlmsghdr *)(void *)change->message);
 		free(change);
 	}
 }
