@@ -64,9 +64,9 @@ class KernelWire:
                 "or use engine='user'"
             )
 
-    def make(self, *ends: tuple[str, str | None]) -> None:
+    def make(self, *ends: tuple[Any, str, str | None]) -> None:
         """Make the interfaces, with these names and addresses, still outside their nodes."""
-        (name1, address1), (name2, address2) = ends
+        (_, name1, address1), (_, name2, address2) = ends
         makeIntfPair(name1, name2, address1, address2)
 
     def release(self) -> None:

@@ -185,7 +185,7 @@ class KronosLink(Link):
         capture: True: write NAME.pcap of both ends among the net's captures; or a directory for them
         other parameters: as for Mininet's Link.
         """
-        nodes = (node1, node2)
+        self._nodes = nodes = (node1, node2)
         for node in nodes:
             if not isinstance(node, KronosNodeMixin):
                 raise KronosError(
@@ -209,7 +209,7 @@ class KronosLink(Link):
         try:
             super().__init__(
                 node1, node2, intfName1=names[0], intfName2=names[1],
-                params1=ends[0], params2=ends[1], fast=False, **params
+                params1=ends[0], params2=ends[1], fast=not kernel, **params
             )  # fmt: skip
             self.wire.connect(self.intf1, self.intf2)
         finally:
@@ -219,10 +219,10 @@ class KronosLink(Link):
         capture_both(self, capture)
 
     def makeIntfPair(
-        self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any
+        self, intfname1: str, intfname2: str, addr1: Any = None, addr2: Any = None, *_: Any, **__: Any
     ) -> None:
-        """Make the two interfaces, still outside their nodes."""
-        self.wire.make((intfname1, addr1), (intfname2, addr2))
+        """Make the two interfaces: in their nodes' namespaces, or outside if the link is not `fast`."""
+        self.wire.make((self._nodes[0], intfname1, addr1), (self._nodes[1], intfname2, addr2))
 
     def delete(self) -> None:
         """Delete the link: its interfaces go, and what is on its way is lost."""

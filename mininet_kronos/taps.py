@@ -14,7 +14,7 @@ from mininet_kronos.interfaces import set_sysctl
 LEAVING = 3.0  # s of real time that an ended network has for removing its devices
 
 TUN_DEVICE = "/dev/net/tun"
-TUNSETIFF = 0x400454CA
+TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TAP, IFF_NO_PI, IFF_TUN_EXCL = 0x0002, 0x1000, 0x8000
 
 
@@ -56,6 +56,11 @@ def make_tap(tap: int, name: str) -> None:
             if problem.errno != errno.EBUSY or time.monotonic() > deadline:
                 raise
         time.sleep(0.02)
+
+
+def leave_to_namespace(tap: int) -> None:
+    """Let a device go with its network namespace, with all others at once, not with its descriptor."""
+    fcntl.ioctl(tap, TUNSETPERSIST, 1)
 
 
 def keep_quiet(name: str) -> None:

@@ -7,12 +7,12 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mininet.util import quietRun
-
 from mininet_kronos.errors import KronosError
 from mininet_kronos.frames import attach_filter
+from mininet_kronos.interfaces import set_mac
+from mininet_kronos.namespace import namespace_of
 from mininet_kronos.records import LinkParams, LinkStats
-from mininet_kronos.taps import keep_quiet, open_tap
+from mininet_kronos.taps import keep_quiet, leave_to_namespace, open_tap
 
 if TYPE_CHECKING:
     from mininet_kronos.pump import Pump
@@ -30,13 +30,15 @@ class EngineWire:
     def check(self, name: str, params: LinkParams) -> None:
         """Raise ParameterError for what this engine does not do: nothing."""
 
-    def make(self, *ends: tuple[str, str | None]) -> None:
-        """Make the devices, with these names and addresses, still outside their nodes."""
-        for name, address in ends:
-            self._taps.append(open_tap(name))
-            keep_quiet(name)  # what moves to a host's namespace starts afresh there
-            if address:
-                quietRun(["ip", "link", "set", "dev", name, "address", address])
+    def make(self, *ends: tuple[Any, str, str | None]) -> None:
+        """Make the devices in these nodes' namespaces, with these names and addresses."""
+        for node, name, address in ends:
+            with namespace_of(node):
+                self._taps.append(open_tap(name))
+                if not node.inNamespace:
+                    keep_quiet(name)
+                if address:
+                    set_mac(name, address)
 
     def release(self) -> None:
         """Close what is left of descriptors that are the engine's by now, or that it shall not have."""
@@ -49,6 +51,9 @@ class EngineWire:
         ends = [(tap, intf.node.kronos_process, intf.name) for tap, intf in zip(self._taps, (intf1, intf2))]
         self._id = self._kronos.experiment.add_link(ends[0], ends[1], intf1.shape, intf2.shape)
         self._ends = intf1, intf2
+        for tap, intf in zip(self._taps, self._ends):
+            if intf.node.inNamespace:
+                leave_to_namespace(tap)
 
     @property
     def id(self) -> int:
