@@ -40,7 +40,7 @@ SETTINGS = ("n-handler-threads=1", "n-revalidator-threads=1")
 VERBOSITY = ("-vconsole:emer", "-vsyslog:off", "-vfile:info")
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000  # <linux/if_tun.h>
 POLL_INTERVAL = 0.01  # s
-KILL_TIMEOUT = 5.0  # s
+KILL_TIMEOUT = 60.0  # s: with many switches it closes a socket for each port, slowly
 
 
 class PrivateOVS:

@@ -26,7 +26,7 @@
 #include "workers.h"
 
 /* An Open vSwitch with many switches takes seconds to close its sockets. */
-#define KILL_MS 10000
+#define KILL_MS 30000
 
 /* One turn while virtual time follows real time. */
 #define LIVE_QUANTUM (2 * NSEC_PER_MSEC)
@@ -282,7 +282,7 @@ bool host_answer(void)
 
 static void kill_task(struct task *task, void *arg)
 {
-	if (task->host == arg)
+	if (!arg || task->host == arg)
 		kill(task->process->pid, SIGKILL);
 }
 
@@ -301,4 +301,11 @@ void host_kill(struct host *host)
 	if (host->task_count)
 		engine_warn("%s: %u tasks did not end on SIGKILL", host->name,
 			    host->task_count);
+}
+
+void hosts_kill(void)
+{
+	task_for_each(kill_task, NULL); /* they end side by side */
+	for (uint32_t i = 0; i < engine.host_count; i++)
+		host_kill(engine.hosts[i]);
 }

@@ -9,10 +9,9 @@
 
 #include "heap.h"
 #include "kronos_abi.h"
-#include "neighbours.h"
 
-struct question;
 struct event;
+struct question;
 struct stamp_map;
 struct task;
 struct tcp_space;
@@ -98,6 +97,7 @@ void host_advance(struct host *host, int64_t time);
 void host_add_event(struct host *host, struct event *event, int64_t time);
 void host_remove_event(struct host *host, struct event *event);
 void host_kill(struct host *host);
+void hosts_kill(void);
 bool host_is_instant(const struct host *host);
 
 #endif /* KRONOS_HOST_H */

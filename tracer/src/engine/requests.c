@@ -219,8 +219,7 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		unwatch_fd(request->arg[0]);
 		return 0;
 	case KRONOS_OP_STOP:
-		for (uint32_t i = 0; i < engine.host_count; i++)
-			host_kill(engine.hosts[i]);
+		hosts_kill();
 		return 0;
 	}
 	return -ENOSYS;
