@@ -3,8 +3,8 @@
 usage: python -m benchmarks.losses [--engine kernel] [--live] [--runs N] [--seconds ...]
 
 Each run has a seed of its own. --live: the same network in real time. All runs have Reno, the user engine's
-default; the kernel engine's is the machine's, CUBIC, which falls behind Reno in small windows. The formula is
-that of Mathis and others (1997), which does not know the link's rate.
+default; the kernel engine's is the machine's, CUBIC, which falls behind Reno in small windows. Beside them is
+what Reno makes of such a link by theory (reno.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 import statistics
 from functools import partial
 
+from benchmarks.reno import goodput as in_theory
 from benchmarks.tcp import DELAYS, RATES, measure
 from mininet_kronos import KronosHost
 
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, nargs="+", default=[10, 20, 60], help="for each of the delays")
     args = parser.parse_args()
     print(
-        f"{LOSS} % of losses, {args.engine} engine{', live' if args.live else ''}, {args.runs} runs; formula"
+        f"{LOSS} % of losses, {args.engine} engine{', live' if args.live else ''}, {args.runs} runs; theory"
     )
     host = partial(KronosHost, counter="free")  # the machine's speed does not matter
     for delay, seconds in zip(args.delays, args.seconds):
@@ -46,9 +47,9 @@ def main() -> None:
                 runs.append(goodput)
                 print(f"figure {rate} Mbit/s {delay} ms: {goodput:.3f}", flush=True)
             error = statistics.stdev(runs) / math.sqrt(len(runs)) if len(runs) > 1 else math.nan
-            mathis = 1448 * 8 / (2 * delay * 1e3) * math.sqrt(1.5 / (LOSS / 100))
+            theory = statistics.mean(in_theory(rate, delay, LOSS / 100, 40, seed) for seed in range(5))
             print(
-                f"{rate:4} Mbit/s {delay:3} ms {statistics.mean(runs):8.3f} +- {error:.3f} {mathis:8.2f}",
+                f"{rate:4} Mbit/s {delay:3} ms {statistics.mean(runs):8.3f} +- {error:.3f} {theory:8.2f}",
                 flush=True,
             )
 
