@@ -17,6 +17,7 @@ from mininet_kronos.units import parse_duration
 
 CONNECT_TIMEOUT = 60  # s of real time
 SETTLE_TIME = 0.2  # s of real time, for the controller's first flows
+UNLIMITED = 0.5  # virtual s of iperf over links without a bw: some 10 Gbit/s
 MESSAGES = 8  # that a switch and its controller exchange meanwhile, one after the other
 
 
@@ -70,18 +71,20 @@ class WaitingNet(Mininet):
         l4Type: str = "TCP",
         udpBw: str = "10M",
         fmt: str | None = None,
-        seconds: float = 5,
+        seconds: float | None = None,
         port: int = 5001,
     ) -> list[str]:
         """Run iperf between two hosts and return [server's rate, client's rate], as in Mininet.
+
+        seconds: virtual ones (None: 5; with TCP over links without a bw 0.5, each of which is much work)
 
         Mininet's own waits for a second report of the server's, which iperf 2.1 does not write.
         """
         client, server = hosts or (self.hosts[0], self.hosts[-1])
         output("*** Iperf: testing", l4Type, "bandwidth between", client, "and", server, "\n")
         udp = l4Type == "UDP"
-        if not udp:
-            _warn_of_no_rate(client, server)
+        if seconds is None:
+            seconds = 5 if udp or _has_rate(client, server) else UNLIMITED
         command = f"iperf -p {port} {'-u ' if udp else ''}{f'-f {fmt} ' if fmt else ''}"
         rate = f" -b {udpBw}" if udp else ""
         listener = server.popen(f"{command}-s", text=True)
@@ -100,11 +103,13 @@ class WaitingNet(Mininet):
         return result
 
 
-def _warn_of_no_rate(*nodes: Any) -> None:
-    """Say that TCP over links without a bw is as much work as it can make."""
+def _has_rate(*nodes: Any) -> bool:
+    """Tell whether a link limits TCP; say so if none does."""
     ends = [node.defaultIntf() for node in nodes]
-    if ends and all(hasattr(end, "model") and end.model.get("bw") is None for end in ends):
-        info(
-            f"*** {ends[0]} has no bw: TCP sends as much as this machine can carry, which takes long; "
-            "give links one, such as --link kronos,bw=100\n"
-        )
+    if not all(hasattr(end, "model") and end.model.get("bw") is None for end in ends):
+        return True
+    info(
+        f"*** {ends[0]} has no bw: TCP sends as much as its windows let it, for {UNLIMITED} s; "
+        "give links one, such as --link kronos,bw=100\n"
+    )
+    return False
