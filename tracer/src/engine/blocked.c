@@ -16,6 +16,7 @@
 
 #include "blocked.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "inspect.h"
 #include "latch.h"
@@ -99,6 +100,7 @@ static void nap(struct host *host, const struct task *task)
 	int64_t now = host_now(host), passed = now - host->held_at;
 
 	stall_check(task);
+	handover_stop(host);
 	nanosleep(&moment, NULL);
 	task_drain();
 	host->held = (host->held > passed ? host->held - passed : 0) + ns_since(start);

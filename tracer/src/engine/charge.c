@@ -23,6 +23,7 @@
 #include "charge.h"
 #include "cputime.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "links.h"
 #include "slice.h"
@@ -147,17 +148,80 @@ void charge_counted(const struct slice *slice, uint64_t count)
 		host->clock = slice->base + ns;
 }
 
+static int64_t of_process(const struct part *parts, size_t count,
+			  const struct process *process)
+{
+	int64_t real = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (parts[i].task->process == process)
+			real += parts[i].real;
+	return real;
+}
+
+/* Takes off each part what was stolen; returns their sum. */
+static int64_t parts_unstolen(struct part *parts, size_t count)
+{
+	int64_t sum = 0, real, left;
+
+	for (size_t i = 0; i < count; i++) {
+		struct process *process = parts[i].task->process;
+
+		if (of_process(parts, i, process)) /* it has been one before */
+			continue;
+		real = of_process(parts, count, process);
+		left = unstolen(process, real);
+		for (size_t j = i; j < count && left < real; j++)
+			if (parts[j].task->process == process)
+				parts[j].real = (int64_t)((double)parts[j].real *
+							  (double)left / (double)real);
+		sum += left;
+	}
+	return sum;
+}
+
+/* What they have had of the clock, as they have of the CPU. */
+static void charge_parts(const struct part *parts, size_t count, int64_t ns)
+{
+	double each, sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += (double)parts[i].real;
+	each = sum > 0 ? (double)ns / sum : 0;
+	for (size_t i = 1; i < count; i++) {
+		int64_t part = (int64_t)((double)parts[i].real * each);
+
+		cputime_charge(parts[i].task, part);
+		ns -= part;
+	}
+	cputime_charge(parts[0].task, ns);
+}
+
+/* No clock of theirs goes backwards. */
+static int64_t read_by_all(const struct slice *slice, int64_t clock)
+{
+	const struct task *task;
+
+	LIST_FOREACH(task, &slice->host->handovers, handover.entry)
+		clock = charge_clock_read(task, clock);
+	return charge_clock_read(slice->task, clock);
+}
+
 void charge(const struct slice *slice, int64_t limit, uint64_t end)
 {
 	struct host *host = slice->host;
 	int64_t real = (int64_t)(work_end(slice, end) - slice->tsc_start);
 	int64_t clock = host_now(host);
+	struct part parts[HANDOVERS_MAX + 1];
+	size_t count;
 
 	real = real > 0 ? fixed_mul((uint64_t)real, engine.ns_per_tsc) : 0;
 	host->burst += real;
 	host->stats.cpu_ns += (uint64_t)real;
 	host->stats.slices++;
-	slice->task->turn += real;
+	count = handover_parts(slice, real, parts);
+	for (size_t i = 0; i < count; i++)
+		parts[i].task->turn += parts[i].real;
 	if (engine.live) {
 		cputime_charge(slice->task, real);
 		return;
@@ -171,14 +235,14 @@ void charge(const struct slice *slice, int64_t limit, uint64_t end)
 				clock = limit;
 		}
 	} else {
-		real = unstolen(slice->task->process, real);
+		real = parts_unstolen(parts, count);
 		clock = slice->base +
 			fixed_mul((uint64_t)((double)real * engine.tsc_per_ns),
 				  slice->mult);
 	}
 	if (!host_is_instant(host))
-		clock = charge_clock_read(slice->task, clock);
-	cputime_charge(slice->task, (clock - slice->base) * slice->shares);
+		clock = read_by_all(slice, clock);
+	charge_parts(parts, count, (clock - slice->base) * slice->shares);
 	if (clock > host->clock)
 		host->clock = clock;
 }

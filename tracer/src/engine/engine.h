@@ -32,6 +32,7 @@
  *   latch_program.c its BPF program, which lists stops
  *   slice.c    one turn of one task
  *   blocked.c  what becomes of a task that has blocked, and of one that waits for a disk
+ *   handover.c tasks of a host that wake each other in turn within one slice
  *   charge.c   what its host is charged for it
  *   watchdog.c the second thread
  *   counter.c  slices of exactly so many instructions; counter_perf.c

@@ -14,6 +14,7 @@
 #include "calls.h"
 #include "cputime.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "links.h"
 #include "live.h"
@@ -237,8 +238,11 @@ void host_run(struct host *host, int64_t until)
 	if (TAILQ_EMPTY(&host->ready) && heap_time(&host->events) < until)
 		host_advance(host, heap_time(&host->events));
 	for (;;) {
+		if (heap_time(&host->events) <= host_now(host))
+			handover_settle(host);
 		fire_events(host);
-		if (TAILQ_EMPTY(&host->ready) && !pty_settle(host))
+		if (TAILQ_EMPTY(&host->ready) && !pty_settle(host) &&
+		    !handover_settle(host))
 			break;
 		task = TAILQ_FIRST(&host->ready);
 		if (host_now(host) >= until || rounds_interrupted())
@@ -248,6 +252,7 @@ void host_run(struct host *host, int64_t until)
 		slice_run(task, slice_limit(task, limit < until ? limit : until));
 		timers_revive(host);
 	}
+	handover_settle(host);
 	if (host->tap_epoll >= 0)
 		link_flush();
 	close_window(host, until);

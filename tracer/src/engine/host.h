@@ -45,6 +45,7 @@ struct host {
 	LIST_HEAD(, timer) lagging; /* see timer.c */
 	struct task_queue ready; /* stopped tasks that want to run, in turn */
 	struct task_list tasks;
+	struct task_list handovers; /* see handover.h */
 	LIST_HEAD(, uptime_file) uptimes;
 	unsigned int task_count;
 	unsigned int parked;	/* of these, see park.h */

@@ -142,7 +142,7 @@ void latch_prepare(const struct task *task, bool quiet, int64_t ns)
 	if (!latch_slots)
 		return;
 	slot = &latch_slots[task->tid % SLOTS];
-	slot->tid = slot->fired = 0;
+	slot->tid = slot->fired = slot->free = 0;
 	slot->quiet = quiet;
 	/* The watchdog, whose timer ends the turn, must not come too early. */
 	slot->deadline = real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
@@ -152,6 +152,65 @@ void latch_postpone(const struct task *task, int64_t ns)
 {
 	if (latch_slots)
 		latch_slots[task->tid % SLOTS].deadline += ns;
+}
+
+static volatile struct latch_slot *slot_of(const struct task *task)
+{
+	return &latch_slots[task->tid % SLOTS];
+}
+
+void latch_let_pass(const struct task *task, int64_t call, uint64_t argument)
+{
+	volatile struct latch_slot *slot = slot_of(task);
+
+	slot->call = (int32_t)call;
+	slot->argument = argument;
+	slot->passed = slot->free = 0;
+	slot->ran = 0;
+	slot->passer = (uint32_t)task->tid;
+}
+
+void latch_forbid_pass(const struct task *task)
+{
+	if (slot_of(task)->passer == (uint32_t)task->tid)
+		slot_of(task)->passer = 0;
+}
+
+void latch_begin_passes(const struct task *task, int64_t ns)
+{
+	slot_of(task)->ran = 0;
+	slot_of(task)->deadline = real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
+}
+
+void latch_pass(bool allow)
+{
+	uint32_t listed = (uint32_t)latch_stops_listed();
+
+	latch_stops->switched = real_clock(CLOCK_MONOTONIC);
+	latch_stops->pass_count = allow ? listed : listed - 1;
+}
+
+int64_t latch_passes_ns(const struct task *task)
+{
+	return slot_of(task)->ran;
+}
+
+uint32_t latch_take_passes(const struct task *task)
+{
+	uint32_t passed = slot_of(task)->passed;
+
+	slot_of(task)->passed = 0;
+	return passed;
+}
+
+bool latch_is_free(const struct task *task)
+{
+	return slot_of(task)->free == (uint32_t)task->tid && !latch_fired(task);
+}
+
+bool latch_ran_out(const struct task *task)
+{
+	return latch_fired(task) && slot_of(task)->tid != (uint32_t)task->tid;
 }
 
 bool latch_fired(const struct task *task)

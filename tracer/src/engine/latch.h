@@ -39,6 +39,21 @@ void latch_rearm(struct task *task);
 void latch_prepare(const struct task *task, bool quiet, int64_t ns);
 /* The end of its turn is put off. */
 void latch_postpone(const struct task *task, int64_t ns);
+/* From here on it may block in this call, with this argument, without its firing. */
+void latch_let_pass(const struct task *task, int64_t call, uint64_t argument);
+void latch_forbid_pass(const struct task *task);
+/* Of a task that may pass: before a slice of its host, for so many ns at most. */
+void latch_begin_passes(const struct task *task, int64_t ns);
+/* Whether such tasks may really, until one of the host's has stopped. */
+void latch_pass(bool allow);
+/* Real ns of the slice that it had before it last passed. */
+int64_t latch_passes_ns(const struct task *task);
+/* How often it has passed since this was last asked. */
+uint32_t latch_take_passes(const struct task *task);
+/* It has passed, and nothing will stop it when it has been woken. */
+bool latch_is_free(const struct task *task);
+/* It was running when its turn was over. */
+bool latch_ran_out(const struct task *task);
 /* Whether the task will stop before it runs user code again. */
 bool latch_fired(const struct task *task);
 /*

@@ -141,6 +141,45 @@ static int namespace_level(void)
 	STORE(BPF_DW, BPF_REG_6, ENTRY(address), BPF_REG_9)
 #define LIST_STOP_LENGTH 48
 
+/*
+ * For a task that blocks where it may pass: goes on at `no` behind it, and does not
+ * fire; or at `fire`, two instructions later.
+ */
+#define STOPS_AT(member) ((short)offsetof(struct latch_stops, member))
+#define REGS_AT(member) ((short)offsetof(struct user_regs_struct, member))
+#define PASS(map)                                                              \
+	INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),                  \
+	MOV_REG(BPF_REG_2, BPF_REG_10),                                        \
+	ALU_IMM(BPF_ADD, BPF_REG_2, -4),                                       \
+	LOAD_MAP(BPF_REG_1, map),                                              \
+	CALL(BPF_FUNC_map_lookup_elem),                                        \
+	JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, PASS_LENGTH - 5),                      \
+	MOV_REG(BPF_REG_8, BPF_REG_0),                                         \
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_8, STOPS_AT(count)),                    \
+	LOAD(BPF_W, BPF_REG_2, BPF_REG_8, STOPS_AT(pass_count)),               \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 9),              \
+	MOV_REG(BPF_REG_1, BPF_REG_7),                                         \
+	CALL(BPF_FUNC_task_pt_regs),                                           \
+	LOAD(BPF_DW, BPF_REG_1, BPF_REG_0, REGS_AT(orig_rax)),                 \
+	LOAD(BPF_W, BPF_REG_2, BPF_REG_6, SLOT(call)),                         \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 14),             \
+	LOAD(BPF_DW, BPF_REG_1, BPF_REG_0, REGS_AT(rdi)),                      \
+	LOAD(BPF_DW, BPF_REG_2, BPF_REG_6, SLOT(argument)),                    \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 17),             \
+	LOAD(BPF_W, BPF_REG_1, BPF_REG_6, SLOT(passed)),                       \
+	ALU_IMM(BPF_ADD, BPF_REG_1, 1),                                        \
+	STORE(BPF_W, BPF_REG_6, SLOT(passed), BPF_REG_1),                      \
+	STORE(BPF_W, BPF_REG_6, SLOT(free), BPF_REG_9),                        \
+	/* what it has run since another one passed */                         \
+	CALL(BPF_FUNC_ktime_get_ns),                                           \
+	LOAD(BPF_DW, BPF_REG_1, BPF_REG_8, STOPS_AT(switched)),                \
+	STORE(BPF_DW, BPF_REG_8, STOPS_AT(switched), BPF_REG_0),               \
+	ALU_REG(BPF_SUB, BPF_REG_0, BPF_REG_1),                                \
+	LOAD(BPF_DW, BPF_REG_1, BPF_REG_6, SLOT(ran)),                         \
+	ALU_REG(BPF_ADD, BPF_REG_1, BPF_REG_0),                                \
+	STORE(BPF_DW, BPF_REG_6, SLOT(ran), BPF_REG_1)
+#define PASS_LENGTH 30
+
 static int program_load(int slot_map, int stop_map, int tid_offset)
 {
 	const struct bpf_insn code[] = {
@@ -191,18 +230,24 @@ static int program_load(int slot_map, int stop_map, int tid_offset)
 		JUMP_IMM(BPF_JEQ, BPF_REG_2, 0, 1),
 		LOAD(BPF_DW, BPF_REG_1, BPF_REG_7, offsets.saved_sigmask),
 		ALU_IMM(BPF_AND, BPF_REG_1, 1 << (SIGTRAP - 1)),
-		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 5),
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_6, 0, SLOT(tid), 0),
+		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 6),
 		/* blocks: slot->tid = tid, slot->state = state | TRAP_BLOCKED */
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_6, 0, SLOT(free), 0),
 		MOV_REG(BPF_REG_2, BPF_REG_1),
 		ALU_IMM(BPF_LSH, BPF_REG_2, 31 - (SIGTRAP - 1)),
 		ALU_REG(BPF_OR, BPF_REG_2, BPF_REG_8),
 		STORE(BPF_W, BPF_REG_6, SLOT(state), BPF_REG_2),
 		STORE(BPF_W, BPF_REG_6, SLOT(tid), BPF_REG_9),
 		/* fire, unless SIGTRAP is blocked or it blocks quietly */
-		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, 3),
+		JUMP_IMM(BPF_JNE, BPF_REG_1, 0, PASS_LENGTH + 6),
+		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, PASS_LENGTH + 7),
 		LOAD(BPF_W, BPF_REG_2, BPF_REG_6, SLOT(quiet)),
-		JUMP_IMM(BPF_JEQ, BPF_REG_2, 0, 3),
-		JUMP_IMM(BPF_JEQ, BPF_REG_8, 0, 2),
+		JUMP_IMM(BPF_JNE, BPF_REG_2, 0, PASS_LENGTH + 3),
+		LOAD(BPF_W, BPF_REG_2, BPF_REG_6, SLOT(passer)),
+		JUMP_REG(BPF_JNE, BPF_REG_2, BPF_REG_9, PASS_LENGTH + 3),
+		JUMP_IMM(BPF_JNE, BPF_REG_8, STATE_INTERRUPTIBLE, PASS_LENGTH + 2),
+		PASS(stop_map),
 		MOV_IMM(BPF_REG_0, 0),
 		EXIT(),
 		STORE(BPF_W, BPF_REG_6, SLOT(fired), BPF_REG_9),
@@ -210,8 +255,10 @@ static int program_load(int slot_map, int stop_map, int tid_offset)
 		EXIT(),
 	};
 	const struct bpf_insn list[] = { LIST_STOP(stop_map) };
+	const struct bpf_insn pass[] = { PASS(stop_map) };
 
 	_Static_assert(sizeof(list) / sizeof(list[0]) == LIST_STOP_LENGTH, "jump");
+	_Static_assert(sizeof(pass) / sizeof(pass[0]) == PASS_LENGTH, "jump");
 	return bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "kronos_latch", "GPL", code,
 			     sizeof(code) / sizeof(code[0]), NULL);
 }

@@ -21,6 +21,13 @@ struct latch_slot {
 	uint32_t fired; /* the task whose latch has: others may share the slot */
 	uint32_t quiet; /* do not fire where it blocks */
 	int64_t deadline; /* 0: none */
+	/* See handover.h. */
+	uint32_t passer; /* its id if it may block in this call without the latch's firing, */
+	int32_t call;
+	uint64_t argument; /* with this first argument */
+	uint32_t passed; /* so often it has */
+	uint32_t free;	 /* its id if it has where it last blocked */
+	int64_t ran;	 /* in ns, until it last did */
 };
 
 #define STOPS 256 /* the last ones, in a ring */
@@ -43,7 +50,8 @@ struct latch_stop {
 
 struct latch_stops {
 	uint32_t count;
-	uint32_t unused;
+	uint32_t pass_count; /* tasks may pass as long as there are so many */
+	int64_t switched;    /* when the last one did */
 	uint8_t address_at[STOP_CALLS];
 	struct latch_stop ring[STOPS]; /* by the low bits of their number */
 	uint8_t beyond[256];	       /* the verifier knows no better bound */

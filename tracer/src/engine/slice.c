@@ -15,6 +15,7 @@
 #include "clocks.h"
 #include "counter.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "inspect.h"
 #include "latch.h"
@@ -73,21 +74,28 @@ int64_t slice_time(const struct slice *slice, uint64_t tsc)
 	return time < slice->cap ? time : slice->cap;
 }
 
-static void fill_page(struct vclock_page *page, const struct slice *slice)
+static void fill_page(const struct slice *slice, const struct task *task)
 {
+	const struct process *process = task->process;
 	const struct host *host = slice->host;
+	struct vclock_page *page;
+
+	if (!process->clock)
+		return;
+	page = process->clock->page;
 
 	*page = (struct vclock_page){
 		.base = slice->base,
 		.cap = INT64_MAX,
 		.realtime = engine.realtime,
-		.boottime = engine.boottime + slice->task->process->timens.boottime,
-		.monotonic = slice->task->process->timens.monotonic,
+		.boottime = engine.boottime + process->timens.boottime,
+		.monotonic = process->timens.monotonic,
 		.tai = engine.tai,
-		.process_cpu = slice->task->process->cpu.ns - slice->base,
-		.thread_cpu = slice->task->cpu.ns - slice->base,
+		.process_cpu = process->cpu.ns - slice->base,
+		.thread_cpu = task->cpu.ns - slice->base,
+		.cpu_asked = !LIST_EMPTY(&host->handovers),
 		.sequence = page->sequence + 1,
-		.tsc_trapped = slice->task->process->tsc_trapped,
+		.tsc_trapped = process->tsc_trapped,
 		.last = page->last,
 	};
 	if (engine.live) {
@@ -104,6 +112,15 @@ static void fill_page(struct vclock_page *page, const struct slice *slice)
 		page->read_cost = FREE_READ_COST;
 		page->cap = slice->cap;
 	}
+}
+
+static void fill_pages(const struct slice *slice)
+{
+	const struct task *task;
+
+	LIST_FOREACH(task, &slice->host->handovers, handover.entry)
+		fill_page(slice, task);
+	fill_page(slice, slice->task);
 }
 
 /*
@@ -161,6 +178,7 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	uint32_t count = host->cores > 1 ? shares(host, task) : 1;
 	int64_t budget = real_budget(host, limit - base, count);
 	uint64_t ticks, start, now;
+	int64_t ns;
 	bool armed;
 
 	if (budget < NSEC_PER_USEC)
@@ -173,12 +191,15 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	if (armed)
 		arm_ticks = (7 * arm_ticks + tsc_now() - now) / 8;
 	/* Before the watchdog can see the slice, and ask whether its latch has fired. */
-	latch_prepare(task, timed_stops(task),
-		      fixed_mul(charge_enter_ticks + ticks, engine.ns_per_tsc));
+	ns = fixed_mul(charge_enter_ticks + ticks, engine.ns_per_tsc);
+	latch_prepare(task, timed_stops(task), ns);
+	if (!LIST_EMPTY(&host->handovers))
+		handover_open(task, ns);
 	engine_lock();
 	start = tsc_now() + charge_enter_ticks;
 	*slice = (struct slice){
 		.host = host,
+		.last = host,
 		.task = task,
 		.base = base,
 		.shares = count,
@@ -193,24 +214,35 @@ static void slice_open(struct slice *slice, struct task *task, int64_t limit)
 	if (host->mult && !engine.live && !counts_instructions(host))
 		watchdog_expect(slice->tsc_end, armed ? arm_ticks : 0,
 				next_ticks(host, count));
-	if (task->process->clock)
-		fill_page(task->process->clock->page, slice);
+	fill_pages(slice);
+}
+
+static void shift_page(const struct slice *slice, const struct task *task)
+{
+	struct clock_map *clock = task->process->clock;
+
+	if (!clock)
+		return;
+	clock->page->sequence++;
+	clock->page->tsc_start = slice->tsc_start;
 }
 
 void slice_exclude(uint64_t ticks)
 {
 	struct slice *slice = &engine.slice;
-	const struct process *process;
+	int64_t ns = fixed_mul(ticks, engine.ns_per_tsc);
+	const struct task *task;
 
 	if (!slice->host || !slice->task || !slice->host->mult || engine.live)
 		return;
 	slice->tsc_start += ticks;
 	slice->tsc_end += ticks;
-	latch_postpone(slice->task, fixed_mul(ticks, engine.ns_per_tsc));
-	process = slice->task->process;
-	if (process->clock) {
-		process->clock->page->sequence++;
-		process->clock->page->tsc_start = slice->tsc_start;
+	latch_postpone(slice->task, ns);
+	shift_page(slice, slice->task);
+	LIST_FOREACH(task, &slice->host->handovers, handover.entry) {
+		if (task != slice->task)
+			latch_postpone(task, ns);
+		shift_page(slice, task);
 	}
 }
 
@@ -259,13 +291,17 @@ void slice_run(struct task *task, int64_t limit)
 	slice->host = NULL; /* the watchdog lets go of it */
 	engine_unlock();
 	if (slice->long_call)
-		blocked_in_call(task);
+		blocked_in_call(slice->runner ? slice->runner : task);
 	else if (slice->demoted)
 		stop_demoted(task);
 	if (counted)
 		counter_settle(task);
 	else
 		task_collect();
+	if (slice->handed)
+		handover_settle(host);
+	if (!LIST_EMPTY(&host->handovers))
+		handover_blocked(host);
 	blocked_begin(tid);
 	task_await_exits();
 	slice->task = NULL;

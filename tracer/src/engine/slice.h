@@ -13,6 +13,7 @@ struct task;
 /* The running slice, shared with the watchdog under engine.lock. */
 struct slice {
 	struct host *host; /* NULL: none runs */
+	struct host *last; /* whose the last one was */
 	struct task *task;
 	int64_t base;	   /* the host's clock at its start */
 	uint32_t shares;   /* tasks that would run at once: its clock is so much slower */
@@ -22,6 +23,8 @@ struct slice {
 	int64_t cap;	   /* the host's clock may not pass this */
 	uint64_t due;	   /* when the timer was to go off that ended it */
 	uint64_t cut;	   /* when the watchdog ended it, or 0 */
+	struct task *runner; /* who was running then, if it is known */
+	bool handed;	   /* others have been demoted, too: see handover.h */
 	bool demoted;	   /* and, to no avail, taken its priority away */
 	bool long_call;	   /* since a system call went on for long */
 };

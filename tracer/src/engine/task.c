@@ -24,6 +24,7 @@
 #include "cpus.h"
 #include "cputime.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "inject.h"
 #include "latch.h"
@@ -133,6 +134,7 @@ void task_gone(struct task *task)
 	struct host *host = task->host;
 
 	blocked_forget(task);
+	handover_forget(task);
 	latch_close(task);
 	counter_close(task);
 	engine.unlatched--;
@@ -222,12 +224,22 @@ void task_ready(struct task *task, bool first)
 	host_changed(host);
 }
 
+void task_promote(struct task *task)
+{
+	const struct sched_param param = { .sched_priority = PRIO_TASK };
+
+	if (task->demoted)
+		sched_setscheduler(task->tid, SCHED_FIFO, &param);
+	task->demoted = false;
+}
+
 void task_leave_queue(struct task *task)
 {
 	engine_assert(task->state == TASK_READY);
 	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
 	task->state = TASK_AWAY;
 	task->cut = false;
+	task_promote(task);
 	if (task->latch_spent)
 		latch_rearm(task);
 }
@@ -322,6 +334,7 @@ void task_executed(struct task *task)
 			task_gone(other);
 	}
 	timed_forget(task);
+	handover_forget(task);
 	task->exit = EXIT_EXEC;
 	latch_close(task);
 	counter_close(task);

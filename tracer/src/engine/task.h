@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "../vclock/page.h"
+#include "handover.h"
 #include "latch_program.h"
 #include "prctls.h"
 #include "timens.h"
@@ -108,6 +109,8 @@ struct task {
 	LIST_ENTRY(task) unlisted_entry;
 	int latch;	       /* perf event descriptor, or -1 */
 	int counter;	       /* the same */
+	struct handover handover;
+	bool demoted;	       /* the watchdog has taken its priority away */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
 	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
@@ -136,6 +139,8 @@ struct process *process_find(pid_t pid);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);
+/* Gives it back the priority that the watchdog has taken away. */
+void task_promote(struct task *task);
 /* What task_resume() does first. */
 void task_leave_queue(struct task *task);
 /* Makes a blocked or running task stop; what it waits in will be restarted. */

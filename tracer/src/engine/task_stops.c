@@ -17,6 +17,7 @@
 #include "calls.h"
 #include "counter.h"
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "inject.h"
 #include "latch.h"
@@ -46,6 +47,7 @@ static void stop_signal(struct task *task, int signal)
 	/* The latch's SIGTRAP is for nobody else to see, nor that of a step. */
 	if (code == TRAP_PERF || is_step(task, code)) {
 		task->latch_spent = code == TRAP_PERF;
+		handover_woken(task);
 		wait_latched(task);
 		return;
 	}
@@ -136,6 +138,7 @@ static void stop_exit(struct task *task)
 		engine.exiting++;
 	}
 	stops_listed(task, false);
+	handover_stop(task->host); /* it may wake them */
 	stop_leave(task, PTRACE_CONT, 0);
 }
 

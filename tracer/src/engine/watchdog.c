@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "handover.h"
 #include "host.h"
 #include "latch.h"
 #include "links.h"
@@ -129,12 +130,31 @@ void watchdog_expect(uint64_t tsc_end, uint64_t delay, uint64_t next_ticks)
 /* ---- the end of a slice ------------------------------------------------ */
 
 /* The worker gets the CPU, and stops the task the hard way. */
-static void demote(struct slice *slice)
+static void demote(struct task *task)
 {
 	const struct sched_param param = { .sched_priority = 1 };
 
-	slice->demoted = true;
-	sched_setscheduler(slice->task->tid, SCHED_FIFO, &param);
+	sched_setscheduler(task->tid, SCHED_FIFO, &param);
+}
+
+/*
+ * Those that would go on by themselves; and who was running? Between slices it may be
+ * one that has been woken from outside just then.
+ */
+static void demote_free(struct slice *slice)
+{
+	struct task *task;
+
+	if (!slice->last)
+		return;
+	LIST_FOREACH(task, &slice->last->handovers, handover.entry) {
+		if (latch_ran_out(task)) {
+			slice->runner = task;
+		} else if (handover_is_free(task)) {
+			demote(task);
+			task->demoted = slice->handed = true;
+		}
+	}
 }
 
 /*
@@ -156,9 +176,14 @@ static void on_timer(struct timer_fd *timer)
 			slice->due = due;
 			slice->cut = now;
 			expected.cut = true;
-			if (!latch_fired(slice->task))
-				demote(slice);
+			demote_free(slice);
+			if (!latch_fired(slice->task) && !slice->task->demoted) {
+				demote(slice->task);
+				slice->demoted = true;
+			}
 		}
+	} else if (!slice->host) {
+		demote_free(slice);
 	}
 	engine_unlock();
 }
@@ -170,8 +195,8 @@ static void end_long_call(void)
 	engine_lock();
 	if (slice->host && slice->task && slice->cut && !slice->demoted &&
 	    ns_since(slice->cut) > CALL_DEMOTED) {
-		slice->long_call = true;
-		demote(slice);
+		slice->long_call = slice->demoted = true;
+		demote(slice->runner ? slice->runner : slice->task);
 	}
 	engine_unlock();
 }
@@ -189,6 +214,10 @@ static void on_ticker(void)
 	if (read(ticker, &expirations, sizeof(expirations)) < 0)
 		return;
 	end_long_call();
+	engine_lock();
+	if (!engine.slice.host)
+		demote_free(&engine.slice);
+	engine_unlock();
 	if (!engine.progressing || now != last_now) {
 		last_now = now;
 		last_slices = engine.stats.slices;

@@ -26,6 +26,7 @@ struct vclock_page {
 	uint64_t tsc_start;
 	uint64_t mult;	   /* ns per tick, 32.32 fixed point */
 	uint64_t tsc_trapped; /* the reader must not use the TSC */
+	uint64_t cpu_asked; /* CPU time is the engine's to tell: who runs may change */
 	int64_t cap;
 	int64_t read_cost; /* ns */
 	int64_t realtime;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */

@@ -86,6 +86,7 @@ static uint64_t read_clock(clockid_t clock, const volatile int64_t *offset)
 
 int vclock_gettime(clockid_t clock, struct timespec *ts)
 {
+	const volatile uint64_t *cpu_asked = &vclock_page.cpu_asked;
 	const volatile int64_t *offset;
 	uint64_t now;
 
@@ -108,9 +109,13 @@ int vclock_gettime(clockid_t clock, struct timespec *ts)
 		offset = &vclock_page.tai;
 		break;
 	case CLOCK_PROCESS_CPUTIME_ID:
+		if (*cpu_asked)
+			return (int)real_clock_gettime(clock, ts);
 		offset = &vclock_page.process_cpu;
 		break;
 	case CLOCK_THREAD_CPUTIME_ID:
+		if (*cpu_asked)
+			return (int)real_clock_gettime(clock, ts);
 		offset = &vclock_page.thread_cpu;
 		break;
 	default: /* others' CPU time, and nonsense */
