@@ -55,6 +55,8 @@ void unwatch_fd(int64_t number)
 bool watched_readable(int until_fd)
 {
 	watched[0].fd = until_fd;
+	if (until_fd < 0 && watched_count == 1)
+		return false;
 	return poll(watched, watched_count, 0) > 0;
 }
 
