@@ -320,7 +320,7 @@ def test_doctor_finds_this_machine_good(run_script):
         (["--host", "kronos,counter=cycles"], "counter 'cycles' is unknown"),
         (["--host", "cfs"], "'cfs' is outside virtual time; use --host kronos"),
         (["--host", "none"], "none is unknown; use one of kronos, proc"),
-        (["--switch", "user"], "'user' is outside virtual time; use --switch kronosovs"),
+        (["--switch", "ivs"], "'ivs' is outside virtual time; use --switch kronosovs"),
         (["--switch", "kronosovs,failmode=secure"], "did you mean failMode?"),
         (["--link", "ovs"], "ovs is unknown; use one of default, kronos"),
         (["--link", "kronos,dealy=1ms"], "there is no parameter 'dealy'; did you mean delay?"),
