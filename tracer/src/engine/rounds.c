@@ -40,7 +40,7 @@
 #include "workers.h"
 
 /* A worker that has to wait looks so long for its next turn before it sleeps. */
-#define SPIN (30 * NSEC_PER_USEC)
+#define SPIN (150 * NSEC_PER_USEC)
 
 /* So often the conductor looks whether a disk that is waited for has answered. */
 #define DISK_LOOK (100 * NSEC_PER_MSEC)
