@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
+from mininet.link import Intf
 from mininet.log import error
 from mininet.node import OVSBridge, OVSSwitch
 from mininet.nodelib import LinuxBridge
@@ -200,9 +201,15 @@ class KronosOVSSwitch(KronosSwitchMixin, OVSSwitch):
         report_trouble(self.kronos, f"{self.name}:", self.ovs)
         self.cmd("ip link set lo up; export", *(f"{name}={value}" for name, value in self.ovs.env.items()))
 
+    def attach(self, intf: Any) -> None:
+        """Connect an interface, or the one with this name, while the switch runs."""
+        super().attach(self.nameToIntf.get(intf, intf))
+
     @staticmethod
     def TCReapply(intf: Any) -> None:
         """Restore what Open vSwitch removes from an interface that it gets."""
+        if not isinstance(intf, Intf):  # the name of one that is not a link's
+            return
         if isinstance(intf, KronosIntf):
             if intf.link:
                 intf.link.wire.restore(intf)
