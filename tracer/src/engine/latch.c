@@ -8,7 +8,9 @@
  * where the task was only preempted or stopped, unless its turn is over; where the
  * task blocks SIGTRAP, which would be pending then for the program to see; and where
  * the engine has said that there will be a stop anyway. Before, the latch fires at all
- * these too, once: it is re-armed when the task is let go.
+ * these too, once: it is re-armed when the task is let go. And before Linux 6.11 an
+ * event that switches itself off when it fires loses its signal: there the latch is
+ * armed for two switches, of which the second is that of the stop itself.
  */
 #include <errno.h>
 #include <sched.h>
@@ -38,6 +40,7 @@
 #define DEADLINE_MARGIN (4 * NSEC_PER_USEC) /* see SLACK in watchdog.c */
 
 static enum latch_kind kind;
+static int switches; /* after which a plain latch is off */
 static uint64_t stops_taken; /* of those that are listed */
 
 bool latch_lists_stops(void)
@@ -111,7 +114,7 @@ void latch_open(struct task *task)
 	if (kind == LATCH_BPF)
 		ioctl(task->latch, PERF_EVENT_IOC_ENABLE, 0);
 	else
-		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
+		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
 	task->latch_spent = false;
 	engine.unlatched--;
 	stops_listed(task, true);
@@ -132,7 +135,7 @@ void latch_rearm(struct task *task)
 {
 	task->latch_spent = false;
 	if (kind == LATCH_PLAIN && task->latch >= 0)
-		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, 1);
+		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
 }
 
 void latch_prepare(const struct task *task, bool quiet, int64_t ns)
@@ -256,11 +259,14 @@ static void count_trap(int signal)
 	test_traps++;
 }
 
-/* Exit status of the child: 1 if a sleep fires, 2 if a preemption fires too. */
+/*
+ * Exit status of the child: 0 if a sleep does not fire; else the sum of 1, 2 if a
+ * preemption fires too, and 4 if the last switch before the event is off does not.
+ */
 static _Noreturn void test_child(void)
 {
 	const struct timespec nap = { .tv_nsec = NSEC_PER_MSEC };
-	int event = event_open(0), after_sleep;
+	int event = event_open(0), after_sleep, result = 1;
 
 	signal(SIGTRAP, count_trap);
 	if (event < 0)
@@ -273,7 +279,18 @@ static _Noreturn void test_child(void)
 	/* Yielding to nobody still counts as a switch where others can run. */
 	for (int i = 0; i < 20000 && test_traps == after_sleep; i++)
 		sched_yield();
-	_exit(!after_sleep ? 0 : test_traps > after_sleep ? 2 : 1);
+	if (!after_sleep)
+		_exit(0);
+	if (test_traps > after_sleep)
+		result |= 2;
+	close(event);
+	event = event_open(0);
+	ioctl(event, PERF_EVENT_IOC_REFRESH, 1);
+	after_sleep = test_traps;
+	nanosleep(&nap, NULL);
+	if (test_traps == after_sleep)
+		result |= 4;
+	_exit(result);
 }
 
 /* Does the program know the child that has just slept by the id that we have? */
@@ -336,7 +353,8 @@ int latch_init(uint32_t flags, char *why, size_t size)
 			 "kernel.perf_event_paranoid below 3");
 		return -ENOSYS;
 	}
-	kind = result == 1 && latch_program >= 0 && !(flags & KRONOS_F_NO_BPF_LATCH) ?
+	switches = result & 4 ? 2 : 1;
+	kind = !(result & 2) && latch_program >= 0 && !(flags & KRONOS_F_NO_BPF_LATCH) ?
 		       LATCH_BPF :
 		       LATCH_PLAIN;
 	return 0;
