@@ -178,9 +178,13 @@ class Experiment(LinkRequests):
         status = Path(f"/proc/{pid}/status").read_text()
         if "State:\tt" in status:
             return True
+        if "TracerPid:\t0\n" in status:
+            return False
         # A process of an instant host runs at once, and may wait for something by now.
-        executed = Path(f"/proc/{pid}/exe").readlink() != libkronos.native_path("tracer").resolve()
-        return "TracerPid:\t0\n" not in status and executed
+        try:
+            return Path(f"/proc/{pid}/exe").readlink() != libkronos.native_path("tracer").resolve()
+        except FileNotFoundError:  # it has ended
+            return False
 
     # Stage 2
 
