@@ -20,6 +20,7 @@
 #include "host.h"
 #include "link.h"
 #include "neighbours.h"
+#include "netlink.h"
 #include "watchdog.h"
 
 #define NEW (~0u) /* ifi_change: the interface has just come */
@@ -81,11 +82,9 @@ void carrier_forget(const struct tcp_space *space)
 static void ask_for(const struct port *port)
 {
 	char buffer[256];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *header = netlink_request(buffer, RTM_GETLINK, 0);
 	const struct carrier_watch *watch = watch_of(port->host->tcp);
 
-	header->nlmsg_type = RTM_GETLINK;
-	header->nlmsg_flags = NLM_F_REQUEST;
 	mnl_nlmsg_put_extra_header(header, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(header, IFLA_IFNAME, port->name);
 	if (watch && !port->host->remote)

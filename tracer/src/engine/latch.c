@@ -138,28 +138,33 @@ void latch_rearm(struct task *task)
 		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
 }
 
+static volatile struct latch_slot *slot_of(const struct task *task)
+{
+	return &latch_slots[task->tid % SLOTS];
+}
+
+/* The watchdog, whose timer ends the turn, must not come too early. */
+static int64_t deadline_in(int64_t ns)
+{
+	return real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
+}
+
 void latch_prepare(const struct task *task, bool quiet, int64_t ns)
 {
 	volatile struct latch_slot *slot;
 
 	if (!latch_slots)
 		return;
-	slot = &latch_slots[task->tid % SLOTS];
+	slot = slot_of(task);
 	slot->tid = slot->fired = slot->free = 0;
 	slot->quiet = quiet;
-	/* The watchdog, whose timer ends the turn, must not come too early. */
-	slot->deadline = real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
+	slot->deadline = deadline_in(ns);
 }
 
 void latch_postpone(const struct task *task, int64_t ns)
 {
 	if (latch_slots)
-		latch_slots[task->tid % SLOTS].deadline += ns;
-}
-
-static volatile struct latch_slot *slot_of(const struct task *task)
-{
-	return &latch_slots[task->tid % SLOTS];
+		slot_of(task)->deadline += ns;
 }
 
 void latch_let_pass(const struct task *task, int64_t call, uint64_t argument)
@@ -182,7 +187,7 @@ void latch_forbid_pass(const struct task *task)
 void latch_begin_passes(const struct task *task, int64_t ns)
 {
 	slot_of(task)->ran = 0;
-	slot_of(task)->deadline = real_clock(CLOCK_MONOTONIC) + ns - DEADLINE_MARGIN;
+	slot_of(task)->deadline = deadline_in(ns);
 }
 
 void latch_pass(bool allow)
@@ -219,7 +224,7 @@ bool latch_ran_out(const struct task *task)
 bool latch_fired(const struct task *task)
 {
 	return latch_slots && task->latch >= 0 &&
-	       latch_slots[task->tid % SLOTS].fired == (uint32_t)task->tid;
+	       slot_of(task)->fired == (uint32_t)task->tid;
 }
 
 /* What the kernel says of a task whose latch has not fired, or has no program. */
@@ -239,7 +244,7 @@ void latch_state(const struct task *task, bool *in_kernel, bool *trap_blocked)
 	uint32_t state = 0;
 
 	if (latch_slots && task->latch >= 0)
-		slot = &latch_slots[task->tid % SLOTS];
+		slot = slot_of(task);
 	if (slot && slot->tid == (uint32_t)task->tid)
 		state = slot->state;
 	/* One that is waking is back soon. */

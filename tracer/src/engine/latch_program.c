@@ -52,6 +52,13 @@ struct latch_stops *latch_stops;
 	INSN(BPF_LD | BPF_DW | BPF_IMM, d, BPF_PSEUDO_MAP_FD, 0, fd),          \
 		INSN(0, 0, 0, 0, 0)
 
+/* r0 = the address of the only element of an array, or 0; six instructions */
+#define FIND_ELEMENT(map)                                                      \
+	INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),                  \
+		MOV_REG(BPF_REG_2, BPF_REG_10),                                \
+		ALU_IMM(BPF_ADD, BPF_REG_2, -4), LOAD_MAP(BPF_REG_1, map),     \
+		CALL(BPF_FUNC_map_lookup_elem)
+
 /* Where the kernel keeps what the program reads. */
 static struct {
 	/* in task_struct */
@@ -90,11 +97,7 @@ static int namespace_level(void)
 #define ENTRY(member) ((short)(offsetof(struct latch_stops, ring) +            \
 			       offsetof(struct latch_stop, member)))
 #define LIST_STOP(map)                                                         \
-	INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),                  \
-	MOV_REG(BPF_REG_2, BPF_REG_10),                                        \
-	ALU_IMM(BPF_ADD, BPF_REG_2, -4),                                       \
-	LOAD_MAP(BPF_REG_1, map),                                              \
-	CALL(BPF_FUNC_map_lookup_elem),                                        \
+	FIND_ELEMENT(map),                                                     \
 	JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, LIST_STOP_LENGTH - 7),                 \
 	MOV_REG(BPF_REG_8, BPF_REG_0),                                         \
 	/* r6 + ENTRY() is in stops->ring[stops->count++ % STOPS] */           \
@@ -148,11 +151,7 @@ static int namespace_level(void)
 #define STOPS_AT(member) ((short)offsetof(struct latch_stops, member))
 #define REGS_AT(member) ((short)offsetof(struct user_regs_struct, member))
 #define PASS(map)                                                              \
-	INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, -4, 0),                  \
-	MOV_REG(BPF_REG_2, BPF_REG_10),                                        \
-	ALU_IMM(BPF_ADD, BPF_REG_2, -4),                                       \
-	LOAD_MAP(BPF_REG_1, map),                                              \
-	CALL(BPF_FUNC_map_lookup_elem),                                        \
+	FIND_ELEMENT(map),                                                     \
 	JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, PASS_LENGTH - 5),                      \
 	MOV_REG(BPF_REG_8, BPF_REG_0),                                         \
 	LOAD(BPF_W, BPF_REG_1, BPF_REG_8, STOPS_AT(count)),                    \

@@ -17,6 +17,7 @@
 #include "host.h"
 #include "link.h"
 #include "neighbours.h"
+#include "netlink.h"
 #include "task.h"
 #include "tcp.h"
 #include "timers.h"
@@ -67,15 +68,13 @@ static int look_for(const struct nlmsghdr *header, void *arg)
 static int asking_interface(struct tcp_space *space, const struct neighbour *neighbour)
 {
 	struct wanted wanted = { .neighbour = neighbour };
-	char buffer[16384];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	char buffer[256];
+	struct nlmsghdr *header = netlink_request(buffer, RTM_GETNEIGH, NLM_F_DUMP);
 	struct ndmsg *request;
 
-	header->nlmsg_type = RTM_GETNEIGH;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
 	request->ndm_family = neighbour->family;
-	tcp_netlink_list(space->route, header, look_for, &wanted);
+	netlink_list(space->route, header, look_for, &wanted);
 	return wanted.interface;
 }
 
@@ -84,28 +83,25 @@ static void give_up(struct tcp_space *space, const struct neighbour *neighbour,
 		    int interface)
 {
 	char buffer[256];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *header =
+		netlink_request(buffer, RTM_NEWNEIGH, NLM_F_REPLACE | NLM_F_ACK);
 	struct ndmsg *entry;
 
-	header->nlmsg_type = RTM_NEWNEIGH;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_REPLACE | NLM_F_ACK;
 	entry = mnl_nlmsg_put_extra_header(header, sizeof(*entry));
 	entry->ndm_family = neighbour->family;
 	entry->ndm_ifindex = interface;
 	entry->ndm_state = NUD_FAILED;
 	mnl_attr_put(header, NDA_DST, neighbour->size, neighbour->address);
-	tcp_netlink_change(space->route, header);
+	netlink_change(space->route, header);
 }
 
 static void configure(struct tcp_space *space, int interface, uint8_t family)
 {
 	char buffer[256];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *header = netlink_request(buffer, RTM_SETNEIGHTBL, NLM_F_ACK);
 	struct ndtmsg *table;
 	struct nlattr *values;
 
-	header->nlmsg_type = RTM_SETNEIGHTBL;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	table = mnl_nlmsg_put_extra_header(header, sizeof(*table));
 	table->ndtm_family = family;
 	mnl_attr_put_strz(header, NDTA_NAME,
@@ -120,7 +116,7 @@ static void configure(struct tcp_space *space, int interface, uint8_t family)
 	if (family == AF_INET)
 		mnl_attr_put_u64(header, NDTPA_RETRANS_TIME, DAY_MS);
 	mnl_attr_nest_end(header, values);
-	tcp_netlink_change(space->route, header);
+	netlink_change(space->route, header);
 }
 
 void neighbours_configure(struct tcp_space *space, int interface)

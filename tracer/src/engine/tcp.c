@@ -29,6 +29,7 @@
 #include "host.h"
 #include "links.h"
 #include "neighbours.h"
+#include "netlink.h"
 #include "tcp.h"
 
 /* Real time between looks for timeouts, which take a while. */
@@ -233,45 +234,21 @@ static int look_at(const struct nlmsghdr *header, void *arg)
 	return MNL_CB_OK;
 }
 
-void tcp_netlink_list(struct mnl_socket *socket, const struct nlmsghdr *request,
-		      mnl_cb_t look, void *arg)
-{
-	unsigned int port = mnl_socket_get_portid(socket);
-	char buffer[16384];
-	ssize_t size;
-
-	if (mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
-		return;
-	do
-		size = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
-	while (size > 0 && mnl_cb_run(buffer, (size_t)size, 0, port, look, arg) >
-				   MNL_CB_STOP);
-}
-
-void tcp_netlink_change(struct mnl_socket *socket, const struct nlmsghdr *request)
-{
-	char answer[4096];
-
-	if (mnl_socket_sendto(socket, request, request->nlmsg_len) > 0)
-		mnl_socket_recvfrom(socket, answer, sizeof(answer));
-}
-
 static void ask(struct mnl_socket *socket, uint8_t family, bool info, mnl_cb_t look,
 		void *arg)
 {
 	char buffer[256];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *header =
+		netlink_request(buffer, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP);
 	struct inet_diag_req_v2 *request;
 
-	header->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	request = mnl_nlmsg_put_extra_header(header, sizeof(*request));
 	request->sdiag_family = family;
 	request->sdiag_protocol = IPPROTO_TCP;
 	request->idiag_ext = info ? 1u << (INET_DIAG_INFO - 1) : 0;
 	request->idiag_states = ~(1u << TCP_LISTEN | 1u << TCP_TIME_WAIT |
 				  1u << TCP_CLOSE);
-	tcp_netlink_list(socket, header, look, arg);
+	netlink_list(socket, header, look, arg);
 }
 
 void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg)

@@ -30,11 +30,6 @@ struct tcp_space {
 	uint64_t timeouts;	  /* so far */
 };
 
-/* Sends a request and calls `look` for each answer. */
-void tcp_netlink_list(struct mnl_socket *socket, const struct nlmsghdr *request,
-		      mnl_cb_t look, void *arg);
-/* Sends one that is acknowledged, whether it is carried out or not. */
-void tcp_netlink_change(struct mnl_socket *socket, const struct nlmsghdr *request);
 /* Calls `look` for each TCP socket; `info`: with struct tcp_info. */
 void tcp_for_each(struct tcp_space *space, bool info, mnl_cb_t look, void *arg);
 /* Lets timeouts be at least 200 ms * slowness on its routes. */

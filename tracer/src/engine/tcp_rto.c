@@ -12,6 +12,7 @@
 #include <linux/rtnetlink.h>
 
 #include "engine.h"
+#include "netlink.h"
 #include "tcp.h"
 
 #define RTO_MIN_MS 200
@@ -61,9 +62,8 @@ static int plan_change(const struct nlmsghdr *header, void *arg)
 	    route->rtm_flags & RTM_F_CLONED)
 		return MNL_CB_OK;
 	change = xcalloc(sizeof(*change) + header->nlmsg_len + 64);
-	message = mnl_nlmsg_put_header(change->message);
-	message->nlmsg_type = RTM_NEWROUTE;
-	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_REPLACE | NLM_F_ACK;
+	message = netlink_request(change->message, RTM_NEWROUTE,
+				  NLM_F_REPLACE | NLM_F_ACK);
 	memcpy(mnl_nlmsg_put_extra_header(message, sizeof(*route)), route,
 	       sizeof(*route));
 	mnl_attr_for_each(attribute, header, sizeof(*route)) {
@@ -87,12 +87,10 @@ static int plan_change(const struct nlmsghdr *header, void *arg)
 static void list_routes(struct mnl_socket *socket, struct changes *changes)
 {
 	char buffer[256];
-	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *header = netlink_request(buffer, RTM_GETROUTE, NLM_F_DUMP);
 
-	header->nlmsg_type = RTM_GETROUTE;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(header, sizeof(struct rtmsg)); /* of every family */
-	tcp_netlink_list(socket, header, plan_change, changes);
+	netlink_list(socket, header, plan_change, changes);
 }
 
 void tcp_rto_set(struct tcp_space *space, uint32_t slowness)
@@ -106,8 +104,7 @@ void tcp_rto_set(struct tcp_space *space, uint32_t slowness)
 	while ((change = STAILQ_FIRST(&changes.list))) {
 		STAILQ_REMOVE_HEAD(&changes.list, entry);
 		/* A route that has gone meanwhile is none of ours. */
-		tcp_netlink_change(space->route,
-				   (struct nlmsghdr *)(void *)change->message);
+		netlink_change(space->route, (struct nlmsghdr *)(void *)change->message);
 		free(change);
 	}
 }
