@@ -15,7 +15,7 @@ from mininet.util import errRun, macColonHex, quietRun
 
 from mininet_kronos.errors import ParameterError, SwitchError
 from mininet_kronos.link import KronosIntf
-from mininet_kronos.namespace import network_namespace
+from mininet_kronos.namespace import namespace_of
 from mininet_kronos.node import KronosNodeMixin, add_process, report_end, require_pump
 from mininet_kronos.ovs import PrivateOVS
 from mininet_kronos.taps import keep_quiet
@@ -43,7 +43,7 @@ def finish_checksums(intf: Any) -> None:
 
     For Mininet's own links; a KronosLink sees to it by itself.
     """
-    with network_namespace(intf.node.pid):
+    with namespace_of(intf.node):
         _out, err, status = errRun(f"ethtool -K {intf.name} tx off")
     if status:
         raise SwitchError(f"{intf.name}: its checksums cannot be finished: {err.strip()}")

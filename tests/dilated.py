@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.process import await_tracer
 
@@ -34,6 +36,12 @@ def start(experiment: Experiment, host: str, *command: str | Path, **params: Any
     if experiment.frozen:
         await_tracer(process, experiment)
     return process
+
+
+def require_bpf_latch(experiment: Experiment) -> None:
+    """Skip the test where this kernel has no latch with BPF."""
+    if "latch with BPF" not in experiment.mechanisms:
+        pytest.skip(f"this kernel has no latch with BPF: {experiment.mechanisms}")
 
 
 def cpu_ns(process: subprocess.Popen[Any]) -> int:

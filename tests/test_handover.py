@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mininet_kronos.experiment import Experiment
-from tests.dilated import TIMESTEP, cpu_ns, run_alone, start
+from tests.dilated import TIMESTEP, cpu_ns, require_bpf_latch, run_alone, start
 
 MS = 1_000_000
 HOPS = 4000
@@ -59,8 +59,7 @@ for thread in threads:
 @pytest.mark.parametrize("program", [PIPES, THREADS], ids=["pipes", "threads"])
 def test_few_stops_for_many_wakes(program):
     with Experiment() as experiment:
-        if "latch with BPF" not in experiment.mechanisms:
-            pytest.skip(f"this kernel has no latch with BPF: {experiment.mechanisms}")
+        require_bpf_latch(experiment)
         experiment.add_host("h1", counter="cputime")
         experiment.synchronize_and_freeze()
         process = start(experiment, "h1", sys.executable, "-c", program, str(HOPS))

@@ -10,6 +10,7 @@ import pytest
 
 from mininet_kronos.experiment import Experiment
 from mininet_kronos.process import await_tracer
+from tests.dilated import require_bpf_latch
 
 PROGRAMS = Path(__file__).parent / "programs"
 NAMES = sorted(path.stem for path in PROGRAMS.glob("*.c"))
@@ -86,8 +87,8 @@ def test_large_program_is_looked_at_by_one_engine_for_all(built, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_dilated_with_each_latch(built, name, flags, slack, tmp_path):
     with Experiment(flags=flags) as experiment:
-        if flags == 0 and "latch with BPF" not in experiment.mechanisms:
-            pytest.skip(f"this kernel has no latch with BPF: {experiment.mechanisms}")
+        if flags == 0:
+            require_bpf_latch(experiment)
         experiment.add_host("h1")
         experiment.synchronize_and_freeze()
         status, output = run_dilated(experiment, [built / name, str(slack)], tmp_path / "out")
