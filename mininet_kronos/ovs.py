@@ -250,6 +250,7 @@ def cleanup_command(directory: Path) -> str:
 
     A pid counts only if its command line still names the directory. The userspace datapath and every bridge's
     own port are persistent TAP devices, which outlive the daemons; many at once are removed as fast as one.
+    Somebody else may be about the same, such as the engine of an orchestrator that was killed.
     """
     where = shlex.quote(str(directory))
     query = f"ovsdb-tool query {where}/conf.db {shlex.quote(INTERNAL_PORTS)} 2>/dev/null"
@@ -258,8 +259,8 @@ def cleanup_command(directory: Path) -> str:
         f"grep -qF {where} /proc/$p/cmdline 2>/dev/null && kill -9 $p 2>/dev/null; done; "
         f"[ -e {where}/{NAMESPACE_MARK} ] || "
         f'for i in {USERSPACE_DATAPATH} $({query} | grep -o \'"name":"[^"]*\' | cut -d\'"\' -f4); do '
-        f"[ ! -e /sys/class/net/$i/tun_flags ] || {{ ip link set $i group {DEVICE_GROUP}; any=1; }}; done; "
-        f"[ -z $any ] || ip link delete group {DEVICE_GROUP}; "
+        f"[ ! -e /sys/class/net/$i/tun_flags ] || ! ip link set $i group {DEVICE_GROUP} 2>/dev/null || "
+        f"any=1; done; [ -z $any ] || ip link delete group {DEVICE_GROUP} 2>/dev/null; "
         f"[ ! -e {where}/{KERNEL_MARK} ] || [ ! -e /sys/class/net/{KERNEL_DATAPATH} ] || "
         f"[ -e {where}/{NAMESPACE_MARK} ] || ovs-dpctl del-dp {KERNEL_DATAPATH}; rm -rf {where}"
     )

@@ -11,6 +11,7 @@ import pytest
 from mininet.topo import Topo
 
 from mininet_kronos.errors import KronosError
+from mininet_kronos.experiment import Experiment
 from tests.conftest import Pair, ping
 from tests.leftovers import state, wait_for
 
@@ -134,6 +135,34 @@ def test_engine_and_orchestrator_killed(busy_net, run_script, works_again):
     script.wait()
     done = run_script(sys.executable, "-m", "mininet_kronos", "clean")
     assert done.status == 0, done
+
+
+# The engine's own, after it has answered the request to stop.
+SLOW_END = """
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int unlink(const char *path)
+{
+	sleep(1);
+	return (int)syscall(SYS_unlink, path);
+}
+"""
+
+
+def test_a_stop_is_no_abort(tmp_path, monkeypatch):
+    """What is to be done if the orchestrator dies is not done when it stops; it would hit the next one."""
+    source, library, mark = (tmp_path / name for name in ("slow.c", "slow.so", "aborted"))
+    source.write_text(SLOW_END)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
+    experiment = Experiment()
+    with monkeypatch.context() as patch:
+        patch.setenv("LD_PRELOAD", str(library))
+        experiment.initialize()
+    experiment.on_abort(f"touch {mark}")
+    experiment.stop()
+    subprocess.run(["sleep", "1"], check=True)  # longer than the abort's script would take
+    assert not mark.exists()
 
 
 def test_a_hosts_shell_killed(make_net):

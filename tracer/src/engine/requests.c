@@ -20,6 +20,7 @@
 #include "terminal.h"
 #include "tracers.h"
 #include "watch.h"
+#include "watchdog.h"
 #include "wire.h"
 #include "workers.h"
 
@@ -251,8 +252,11 @@ static int64_t lead(struct kronos_request *request, const int *fds,
 		other = workers_await(request, reply);
 		result = other ? other : result;
 	}
-	if (request->op == KRONOS_OP_STOP)
+	if (request->op == KRONOS_OP_STOP) {
 		workers_stop();
+		/* Whoever has asked for it may close the socket before this process has ended. */
+		watchdog_forget(KRONOS_CONTROL_FD);
+	}
 	return result;
 }
 
