@@ -79,7 +79,7 @@ class KronosCLI(CompletingCLI):
         Usage: step [N] [timestep], for example: step 10 or step 5 100us
         """
         words = line.split()
-        rounds = parse_count(words.pop(0), "N") if words and words[0].isdigit() else 1
+        rounds = parse_count(words.pop(0), "N", most=2**63 - 1) if words and words[0].isdigit() else 1
         timestep = parse_duration(words.pop(0), "timestep") if words else self.mn.timestep
         if words:
             error("usage: step [N] [timestep], for example: step 5 100us\n")

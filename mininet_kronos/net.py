@@ -103,7 +103,7 @@ class KronosNet(WaitingNet):
         self._timestep = None if timestep is None else parse_duration(timestep, "timestep")
         if self._timestep == 0:
             raise ParameterError("timestep 0 would never get anywhere; use for example '100us'")
-        seed = parse_count(seed, "seed", least=0)
+        seed = parse_count(seed, "seed", least=0, most=2**64 - 1)
         cpus = None if cpus is None else parse_count(cpus, "cpus", least=1)
         check_params(epoch, params)
         if topo is not None:
@@ -197,7 +197,7 @@ class KronosNet(WaitingNet):
 
     def progress(self, rounds: int = 1) -> int:
         """Stage 4: run rounds of one timestep each; return how many were done."""
-        return self.pump.progress(parse_count(rounds, "rounds", least=0))
+        return self.pump.progress(parse_count(rounds, "rounds", least=0, most=2**63 - 1))
 
     def thaw(self) -> None:
         """Let virtual time follow real time, until freeze()."""

@@ -13,6 +13,8 @@ from decimal import Decimal
 from mininet_kronos.errors import ParameterError
 
 SECOND = 1_000_000_000
+LONGEST = 10 * 365 * 24 * 3600 * SECOND  # ns: kronos.h's KRONOS_DURATION_MAX
+LARGEST = 2**31 - 1
 _DURATIONS = {
     "ns": 1,
     "us": 1_000,
@@ -31,7 +33,8 @@ def parse_duration(value: object, what: str = "duration") -> int:
     """Return nanoseconds for '100us', '5ms', '10s', '1.5min', or for a number of seconds (2, 0.5).
 
     Text needs a unit, since Mininet's own links read a bare '5' as microseconds. Raises ParameterError
-    for anything else, for negative durations, and for those that are too short to be told from 0.
+    for anything else, for negative durations, for those that are too short to be told from 0, and for those
+    beyond ten years, whose sums the engine could not count.
     """
     if isinstance(value, str):
         number, unit = _split(value, what, "'100us', '5ms' or '10s'")
@@ -43,6 +46,8 @@ def parse_duration(value: object, what: str = "duration") -> int:
         exact = _number(value, what, "'5ms', or a number of seconds") * SECOND
     if exact < 0:
         raise ParameterError(f"{what} {value!r} is negative; it must be 0 or more")
+    if exact > LONGEST:
+        raise ParameterError(f"{what} {value!r} is longer than ten years; use at most '87600h'")
     nanoseconds = round(exact)
     if exact > 0 and nanoseconds == 0:
         raise ParameterError(f"{what} {value!r} is shorter than a nanosecond; use at least '1ns'")
@@ -76,6 +81,8 @@ def parse_bandwidth(value: object, what: str = "bw") -> float:
         rate = float(_number(value, what, wanted)) * 1e6
     if rate <= 0:
         raise ParameterError(f"{what} {value!r} must be more than 0 Mbit/s; leave it out for no limit")
+    if rate < 1:
+        raise ParameterError(f"{what} {value!r} is below 1 bit/s; use at least '1bit'")
     return rate
 
 
@@ -91,11 +98,13 @@ def parse_percentage(value: object, what: str = "loss") -> float:
     return percent / 100
 
 
-def parse_count(value: object, what: str, least: int = 1) -> int:
-    """Return a whole number that is not below `least`."""
+def parse_count(value: object, what: str, least: int = 1, most: int = LARGEST) -> int:
+    """Return a whole number from `least` to `most`; raise ParameterError for anything else."""
     number = _number(value, what, f"a whole number from {least}")
     if number != int(number) or number < least:
         raise ParameterError(f"{what} {value!r} must be a whole number from {least}")
+    if number > most:
+        raise ParameterError(f"{what} {value!r} is too large; use at most {most}")
     return int(number)
 
 

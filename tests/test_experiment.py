@@ -18,6 +18,7 @@ from tests.dilated import cpu_ns, engines, start
 
 MS = 1_000_000
 SECOND = 1000 * MS
+YEAR = 365 * 24 * 3600 * SECOND
 TRACER = str(native_path("tracer"))
 
 
@@ -342,8 +343,18 @@ def test_bad_input_is_refused(experiment):
     experiment.synchronize_and_freeze()
     with pytest.raises(EngineError, match="timestep must be above 0"):
         experiment.progress(0, 1)
+    with pytest.raises(EngineError, match="timestep must be at most ten years"):
+        experiment.progress(2**62, 1)
     with pytest.raises(EngineError, match="rounds must not be negative"):
         experiment.progress(MS, -1)
+
+
+def test_virtual_time_ends(experiment):
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    with pytest.raises(EngineError, match=r"virtual time ends after a century; fix: .*"):
+        experiment.progress(SECOND, 2**62)
+    assert 100 * YEAR < experiment.now < 200 * YEAR
 
 
 def test_kill_host_ends_all_of_its_tasks(experiment):

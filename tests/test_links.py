@@ -3,6 +3,7 @@
 arrival = departure + waiting + 8 * bytes / bw + delay
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -156,7 +157,11 @@ def test_bad_parameters_are_refused():
         end = (0, "h0", "eth0")
         for bad in (
             LinkParams(delay_ns=-1),
+            LinkParams(delay_ns=2**62),
+            LinkParams(jitter_ns=2**62),
             LinkParams(bw_bps=-1),
+            LinkParams(bw_bps=1e-6),
+            LinkParams(bw_bps=math.nan),
             LinkParams(loss=1.5),
             LinkParams(jitter_ns=-1),
             LinkParams(max_queue=-1),

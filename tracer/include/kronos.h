@@ -66,6 +66,8 @@ struct kronos_config {
 #define KRONOS_F_NO_BPF 2u	  /* as on a kernel without BTF or BPF */
 #define KRONOS_F_SHARED_CPU 4u	  /* the caller runs one of its experiments at a time */
 
+/* Of a timestep, a delay or a jitter, in ns: ten years, so that sums of them can be counted. */
+#define KRONOS_DURATION_MAX 315360000000000000LL
 #define KRONOS_CORES_MAX 1024
 /* Of cpu_speed, besides INFINITY: what clocks can be reckoned with. */
 #define KRONOS_SPEED_MIN 1e-6
@@ -103,7 +105,7 @@ enum kronos_distribution {
  * Probabilities and correlations are 0..1.
  */
 struct kronos_link_params {
-	double bw_bps;		 /* bits per second; 0: infinite */
+	double bw_bps;		 /* bits per second, at least 1; 0: infinite */
 	int64_t delay_ns;
 	int64_t jitter_ns;
 	int64_t max_queue;	 /* frames, waiting and in service; 0: unlimited */
@@ -261,8 +263,9 @@ int kronos_thaw(struct kronos *k);
 /*
  * Stage 4: rounds of timestep_ns until num_rounds are done or until_fd (if
  * >= 0) is readable, in the round in which it becomes so. Returns the number
- * of rounds done. If nothing can ever happen any more while until_fd is
- * waited for, waits in real time for something from outside.
+ * of rounds done, fewer where virtual time ends, after a century. If nothing
+ * can ever happen any more while until_fd is waited for, waits in real time for
+ * something from outside.
  */
 int64_t kronos_progress(struct kronos *k, int64_t timestep_ns,
 			int64_t num_rounds, int until_fd);

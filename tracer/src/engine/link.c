@@ -173,12 +173,12 @@ static bool probabilities(const double *value, size_t count)
 
 static const char *bad_params(const struct kronos_link_params *params)
 {
-	if (!(params->bw_bps >= 0))
-		return "bw must not be negative";
-	if (params->delay_ns < 0)
-		return "delay must not be negative";
-	if (params->jitter_ns < 0)
-		return "jitter must not be negative";
+	if (!(params->bw_bps >= 1) && params->bw_bps != 0)
+		return "bw must be at least 1 bit/s, or 0";
+	if (params->delay_ns < 0 || params->delay_ns > KRONOS_DURATION_MAX)
+		return "delay must not be negative, and at most ten years";
+	if (params->jitter_ns < 0 || params->jitter_ns > KRONOS_DURATION_MAX)
+		return "jitter must not be negative, and at most ten years";
 	if (params->max_queue < 0 || params->max_queue_bytes < 0)
 		return "max_queue_size must not be negative";
 	if (!probabilities(&params->loss, 1))

@@ -75,8 +75,12 @@ static int check_progress(const struct kronos_request *request, char *text, size
 {
 	const char *wrong = engine.live ? "not frozen: synchronize and freeze first" :
 			    request->arg[0] <= 0 ? "timestep must be above 0" :
+			    request->arg[0] > KRONOS_DURATION_MAX ?
+						 "timestep must be at most ten years" :
 			    request->arg[1] < 0 ?
 						 "number of rounds must not be negative" :
+			    !rounds_most(request->arg[0]) ?
+						 "virtual time ends after a century; fix: stop, and start again" :
 						 NULL;
 
 	if (wrong)

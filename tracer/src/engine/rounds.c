@@ -523,13 +523,18 @@ static void take_part(void)
 	}
 }
 
+int64_t rounds_most(int64_t timestep)
+{
+	return engine.now < HEAP_NEVER / 2 ? (HEAP_NEVER / 2 - engine.now) / timestep : 0;
+}
+
 void rounds_prepare(int64_t timestep, int64_t num_rounds)
 {
-	int64_t limit = (HEAP_NEVER / 2 - engine.now) / timestep;
+	int64_t most = rounds_most(timestep);
 
 	conductor->now = engine.now;
 	conductor->timestep = timestep;
-	conductor->rounds = num_rounds < limit ? num_rounds : limit;
+	conductor->rounds = num_rounds < most ? num_rounds : most;
 	conductor->done = conductor->skipped = 0;
 	conductor->interrupted = false;
 	conductor->looked = conductor->tcp_asked = false;
