@@ -177,6 +177,13 @@ def test_pmonitor(net):
     assert set(heard.values()) == {2}
 
 
+def test_pmonitor_of_many(net):
+    """More than 64 descriptors at once."""
+    popens = {number: net["h1"].popen(["echo", str(number)]) for number in range(70)}
+    heard = [(number, int(line)) for number, line in pmonitor(popens) if line.strip()]
+    assert sorted(heard) == [(number, number) for number in range(70)]
+
+
 def test_net_monitor(net):
     for host in net.hosts:
         host.sendCmd(f"sleep {host.name[1:]}; echo {host}")

@@ -17,27 +17,39 @@
 #include "engine.h"
 #include "watch.h"
 
-#define WATCHED_MAX 64
-
 /* [0] is the progress' own, a free place has -1: poll() passes over it. */
-static struct pollfd watched[WATCHED_MAX] = { { .fd = -1, .events = POLLIN } };
-static nfds_t watched_count = 1;
+static struct pollfd *watched;
+static nfds_t watched_count, watched_max;
+
+static nfds_t free_place(void)
+{
+	nfds_t place = 1;
+
+	while (place < watched_count && watched[place].fd >= 0)
+		place++;
+	return place;
+}
+
+static void take_place(nfds_t place, int fd)
+{
+	if (place >= watched_max) {
+		watched_max = watched_max ? 2 * watched_max : 16;
+		watched = xrealloc(watched, watched_max * sizeof(*watched));
+	}
+	watched[place] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	if (place >= watched_count)
+		watched_count = place + 1;
+}
 
 int watch_fd(int fd)
 {
 	/* Wakes a worker that sleeps, once for each change. */
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.fd = fd };
-	nfds_t place = 1;
+	nfds_t place = free_place();
 
-	while (place < watched_count && watched[place].fd >= 0)
-		place++;
-	if (fd < 0 || place == WATCHED_MAX)
-		return -ENOSPC;
 	if (epoll_ctl(engine.epoll, EPOLL_CTL_ADD, fd, &event))
 		return -errno;
-	watched[place] = (struct pollfd){ .fd = fd, .events = POLLIN };
-	if (place == watched_count)
-		watched_count++;
+	take_place(place, fd);
 	return (int)place;
 }
 
@@ -54,9 +66,9 @@ void unwatch_fd(int64_t number)
 /* On a pty poll() also waits until what was written to it has arrived. */
 bool watched_readable(int until_fd)
 {
-	watched[0].fd = until_fd;
-	if (until_fd < 0 && watched_count == 1)
+	if (until_fd < 0 && watched_count <= 1)
 		return false;
+	take_place(0, until_fd);
 	return poll(watched, watched_count, 0) > 0;
 }
 
