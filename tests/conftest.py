@@ -27,7 +27,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)
 
 
-def until(condition: Callable[[], object], limit: float = 20) -> bool:
+def until(condition: Callable[[], object], limit: float = 60) -> bool:
     """Wait for a condition, at most so many s of real time; return whether it holds."""
     deadline = time.monotonic() + limit
     while not condition():

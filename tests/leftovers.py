@@ -76,8 +76,10 @@ def settings() -> set[str]:
 
 
 def cgroups() -> set[str]:
-    """Return hierarchies and the groups at their tops, where Mininet makes its own."""
-    return {found for depth in ("*/", "*/*/") for found in names("/sys/fs/cgroup", depth)}
+    """Return hierarchies and the groups at their tops, where Mininet makes its own; systemd's come and go."""
+    others = (".service", ".slice", ".scope", ".mount", ".socket")
+    found = {path for depth in ("*/", "*/*/") for path in names("/sys/fs/cgroup", depth)}
+    return {path for path in found if not path.endswith(others)}
 
 
 def state() -> set[str]:

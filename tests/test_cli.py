@@ -350,7 +350,7 @@ def test_time_stands_while_a_program_waits_for_what_is_typed(terminal, command, 
     terminal.sees("never", 0.3)
     if prompt:
         terminal.type("\x04")  # Ctrl-D
-    terminal.sees("mininet> ", 10)
+    terminal.sees("mininet> ", 60)
     terminal.type("py 'at second', net.now // 10**9\n")
     terminal.expect(f"('at second', {seconds})")
 

@@ -48,7 +48,7 @@ def test_the_five_stages(experiment, tmp_path):
     assert experiment.now == experiment.host_time("h1") == experiment.host_time("h2") == SECOND
     assert [sleeper.poll() for sleeper in sleepers] == [None, None]
     experiment.progress(MS, 1000)
-    assert [sleeper.wait(5) for sleeper in sleepers] == [0, 0]
+    assert [sleeper.wait(60) for sleeper in sleepers] == [0, 0]
     experiment.stop()
     assert not experiment.running
 
@@ -126,7 +126,7 @@ def test_idle_time_is_passed_over_and_counted(experiment):
     assert after.rounds_skipped - before.rounds_skipped == 3_000_000
     assert after.slices == before.slices
     experiment.progress(MS, 600_000)
-    assert [sleeper.wait(5) for sleeper in sleepers] == [0] * 20
+    assert [sleeper.wait(60) for sleeper in sleepers] == [0] * 20
 
 
 def test_a_signal_from_another_host_ends_a_sleep_when_it_is_sent(experiment):
@@ -250,13 +250,10 @@ def test_thaw_and_freeze_again(experiment):
 def test_interrupted_progress_ends_after_a_round(experiment):
     experiment.add_host("h1")
     experiment.synchronize_and_freeze()
-    start(experiment, "h1", *PYTHON, "while True: pass")
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    start(experiment, "h1", "sh", "-c", f"sleep 0.3; kill -INT {os.getpid()}; while :; do :; done")
     with pytest.raises(KeyboardInterrupt):
         experiment.progress(MS, 10**9)
-    timer.join()
-    assert 0 < experiment.now < 10**9 * MS
+    assert 300 * MS < experiment.now < 10**9 * MS
     assert experiment.now % MS == 0
     assert experiment.progress(MS, 5) == 5
 
@@ -274,7 +271,7 @@ def test_standalone_tracers_are_waited_for():
         experiment.progress(MS, 1500)
         assert [tracer.poll() for tracer in tracers] == [3, None]
         experiment.progress(MS, 1500)
-        assert tracers[1].wait(5) == 4
+        assert tracers[1].wait(60) == 4
 
 
 def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
@@ -287,7 +284,7 @@ def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
     assert (tmp_path / "out").read_text() == "one\n"
     experiment.progress(MS, 1500)
     assert (tmp_path / "out").read_text() == "one\ntwo\n"
-    assert tracer.wait(5) == 0
+    assert tracer.wait(60) == 0
 
 
 @pytest.mark.parametrize(
@@ -308,7 +305,7 @@ def test_a_tracer_takes_a_file_of_commands(experiment, tmp_path):
 def test_bad_tracer_input_gets_one_line(experiment, arguments, status, said):
     experiment.add_host("h1")
     result = subprocess.run(
-        [TRACER, "--socket", experiment.socket, *arguments], capture_output=True, text=True, timeout=10
+        [TRACER, "--socket", experiment.socket, *arguments], capture_output=True, text=True, timeout=60
     )
     assert result.returncode == status
     assert said in result.stderr
@@ -319,11 +316,11 @@ def test_two_tracers_cannot_have_one_id(experiment):
     command = [TRACER, "--socket", experiment.socket, "-r", "1", "-i", "7", "-c"]
     first = subprocess.Popen([*command, "sleep 100"])
     assert until(lambda: experiment.stats().hosts >= 1)
-    second = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=10)
+    second = subprocess.run([*command, "true"], capture_output=True, text=True, timeout=60)
     assert second.returncode == 125
     assert "there is a tracer with id 7 already" in second.stderr
     experiment.stop()
-    assert first.wait(5) == -signal.SIGKILL
+    assert first.wait(60) == -signal.SIGKILL
 
 
 def test_bad_input_is_refused(experiment):
@@ -365,7 +362,7 @@ def test_kill_host_ends_all_of_its_tasks(experiment):
     assert experiment.stats().tasks == 3
     experiment.kill_host("h1")
     assert experiment.stats().tasks == 0
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
 
 
 ORCHESTRATOR = """
@@ -418,7 +415,7 @@ def test_a_killed_engine_is_reported_and_leaves_nothing():
     threading.Timer(0.2, os.kill, (engine, signal.SIGKILL)).start()
     with pytest.raises(EngineError, match="engine has ended unexpectedly"):
         experiment.progress(MS, 10**9)
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     experiment.stop()
     assert not Path(f"/run/kronos/{os.getpid()}.sock").exists()
 
@@ -430,5 +427,5 @@ def test_the_user_must_be_root():
         "try: Experiment().initialize()\n"
         "except Exception as error: print(error)"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert "run with sudo" in result.stdout, result.stderr

@@ -91,7 +91,7 @@ def test_others_do_not_starve():
         share = (cpu_ns(busy) - before) / (200 * MS)
         experiment.kill_host("h1")
     assert share > 0.2
-    assert players.wait(10) and busy.wait(10)
+    assert players.wait(60) and busy.wait(60)
 
 
 def test_nobody_runs_between_windows():
@@ -104,7 +104,7 @@ def test_nobody_runs_between_windows():
         select.select([], [], [], 0.1)
         assert (experiment.host_time("h1"), cpu_ns(players)) == before
         experiment.kill_host("h1")
-    assert players.wait(10)
+    assert players.wait(60)
 
 
 # As PIPES, with pipes that somebody outside has as well; in the end nobody else wakes the second.
@@ -143,7 +143,7 @@ def test_whoever_is_woken_from_outside_waits_for_the_next_window():
         assert experiment.progress(MS, 1000, out[0]) < 1000
         assert os.read(out[0], 5) == b"woken"
         experiment.kill_host("h1")
-    assert process.wait(10)
+    assert process.wait(60)
     for end in [end for pipe in pipes for end in pipe]:
         os.close(end)
 

@@ -44,7 +44,7 @@ sleepers = [subprocess.Popen(command) for _ in range(processes)]
 while any(sleeper.poll() is None and not experiment.has_joined(sleeper.pid) for sleeper in sleepers):
     pass
 experiment.progress(1_000_000, 100_000)
-print(json.dumps([experiment.mechanisms, sorted({sleeper.wait(10) for sleeper in sleepers})]))
+print(json.dumps([experiment.mechanisms, sorted({sleeper.wait(60) for sleeper in sleepers})]))
 experiment.stop()
 """
 BPF, CLOSE_RANGE, PERF_EVENT_OPEN, PTRACE = 321, 436, 298, 101

@@ -24,7 +24,7 @@ def private_ovs():
 def tool(daemons, *command):
     environment = {**os.environ, **daemons.env}
     return subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True, timeout=20
+        command, env=environment, check=True, capture_output=True, text=True, timeout=60
     ).stdout
 
 
