@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
 
@@ -24,6 +25,7 @@
 #include "watchdog.h"
 
 #define NEW (~0u) /* ifi_change: the interface has just come */
+#define AT_ONCE 32 /* watches that are read, of those that have something */
 
 /* One namespace: of hosts that have their own, or the engine's. */
 struct carrier_watch {
@@ -33,6 +35,7 @@ struct carrier_watch {
 };
 
 static LIST_HEAD(, carrier_watch) watches = LIST_HEAD_INITIALIZER(watches);
+static int epoll = -1; /* of all watches */
 
 static struct carrier_watch *watch_of(const struct tcp_space *space)
 {
@@ -44,10 +47,19 @@ static struct carrier_watch *watch_of(const struct tcp_space *space)
 	return NULL;
 }
 
+void carrier_init(void)
+{
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	engine_assert(epoll >= 0);
+	watchdog_watch_carrier(epoll);
+	carrier_watch(NULL);
+}
+
 void carrier_watch(struct tcp_space *space)
 {
 	struct mnl_socket *socket =
 		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct epoll_event event = { .events = EPOLLIN };
 	struct carrier_watch *watch;
 
 	if (!socket)
@@ -60,7 +72,8 @@ void carrier_watch(struct tcp_space *space)
 	watch->space = space;
 	watch->socket = socket;
 	LIST_INSERT_HEAD(&watches, watch, entry);
-	watchdog_watch_carrier(mnl_socket_get_fd(socket));
+	event.data.ptr = watch;
+	epoll_ctl(epoll, EPOLL_CTL_ADD, mnl_socket_get_fd(socket), &event);
 }
 
 void carrier_forget(const struct tcp_space *space)
@@ -70,7 +83,7 @@ void carrier_forget(const struct tcp_space *space)
 	if (!watch)
 		return;
 	LIST_REMOVE(watch, entry);
-	watchdog_forget(mnl_socket_get_fd(watch->socket));
+	epoll_ctl(epoll, EPOLL_CTL_DEL, mnl_socket_get_fd(watch->socket), NULL);
 	mnl_socket_close(watch->socket);
 	free(watch);
 }
@@ -135,11 +148,15 @@ static void drain(struct carrier_watch *watch)
 
 void carrier_update(void)
 {
-	struct carrier_watch *watch;
+	struct epoll_event events[AT_ONCE];
+	int count;
 
 	if (!engine.carrier_changed)
 		return;
 	engine.carrier_changed = false;
-	LIST_FOREACH(watch, &watches, entry)
-		drain(watch);
+	do {
+		count = epoll_wait(epoll, events, AT_ONCE, 0);
+		for (int i = 0; i < count; i++)
+			drain(events[i].data.ptr);
+	} while (count == AT_ONCE);
 }

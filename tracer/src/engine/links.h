@@ -51,6 +51,8 @@ bool link_exists(uint32_t link);
 /* How many there are, and have been. */
 uint32_t links_added(void);
 
+/* Each worker's own; the engine's namespace is watched. */
+void carrier_init(void);
 /* From inside a namespace: whether its interfaces are up is watched from now on. */
 void carrier_watch(struct tcp_space *space);
 void carrier_forget(const struct tcp_space *space);

@@ -306,7 +306,7 @@ static void init_worker(uint64_t seed)
 	init_descriptors();
 	watchdog_start();
 	stops_signal(false);
-	carrier_watch(NULL);
+	carrier_init();
 	workers_watch();
 }
 
