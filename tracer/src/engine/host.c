@@ -32,6 +32,8 @@
 /* One turn while virtual time follows real time. */
 #define LIVE_QUANTUM (2 * NSEC_PER_MSEC)
 
+static struct host *named; /* those that have not been removed */
+
 bool host_is_instant(const struct host *host)
 {
 	return host->pace == KRONOS_PACE_INSTANT;
@@ -44,10 +46,10 @@ struct host *host_get(uint32_t id)
 
 struct host *host_find(const char *name)
 {
-	for (uint32_t i = 0; i < engine.host_count; i++)
-		if (!engine.hosts[i]->removed && !strcmp(engine.hosts[i]->name, name))
-			return engine.hosts[i];
-	return NULL;
+	struct host *host;
+
+	HASH_FIND_STR(named, name, host);
+	return host;
 }
 
 /* The worker with the fewest hosts, the last of them: the first has the switches. */
@@ -104,6 +106,7 @@ struct host *host_add(const struct kronos_host_config *config)
 	engine.hosts = xrealloc(engine.hosts,
 				(engine.host_count + 1) * sizeof(*engine.hosts));
 	engine.hosts[engine.host_count++] = host;
+	HASH_ADD_STR(named, name, host);
 	return host;
 }
 
@@ -306,6 +309,13 @@ void host_kill(struct host *host)
 	if (host->task_count)
 		engine_warn("%s: %u tasks did not end on SIGKILL", host->name,
 			    host->task_count);
+}
+
+void host_remove(struct host *host)
+{
+	host_kill(host);
+	if (host_find(host->name) == host)
+		HASH_DEL(named, host);
 }
 
 void hosts_kill(void)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <uthash.h>
 
 #include "heap.h"
 #include "kronos_abi.h"
@@ -67,15 +68,17 @@ struct host {
 	bool has_ptys;		/* masters of pseudo-terminals */
 	bool pty_unsettled;	/* it has run since they were last looked at */
 	bool standalone;	/* a tracer's own: stands still until the freeze */
-	bool removed;		/* another host may have its name */
 	bool warned_spin;
 	uint32_t worker;	/* which serves it */
 	bool remote;		/* that is not this one */
+	UT_hash_handle hh;	/* by name */
 };
 
 struct host *host_add(const struct kronos_host_config *config);
 struct host *host_get(uint32_t id);
 struct host *host_find(const char *name);
+/* Ends its tasks. Another host may have its name from then on. */
+void host_remove(struct host *host);
 /* Whose it is that comes first, of all of this worker's; NULL if there is none. */
 struct host *host_first(void);
 /* Virtual time of the next thing that the host can do; HEAP_NEVER if none. */

@@ -26,6 +26,7 @@
 
 static struct link **links;
 static uint32_t link_count;
+static struct port *named;
 static uint64_t seed;
 
 /* ---- a frame's way ----------------------------------------------------- */
@@ -197,14 +198,29 @@ static void note_delay(struct host *receiver,
 		receiver->lookahead = delay;
 }
 
+/* The first of a name, which is never removed, leads to the others: the last comes next. */
+static void port_name(struct port *port, const char *name)
+{
+	struct port *first;
+
+	memcpy(port->name, name, sizeof(port->name));
+	port->name[sizeof(port->name) - 1] = '\0';
+	HASH_FIND_STR(named, port->name, first);
+	if (!first) {
+		HASH_ADD_STR(named, name, port);
+		return;
+	}
+	port->namesake = first->namesake;
+	first->namesake = port;
+}
+
 static void port_init(struct link *link, int end, struct host *host, int fd,
 		      const char *name)
 {
 	struct port *port = &link->port[end];
 
 	*port = (struct port){ .link = link, .host = host, .end = end, .fd = fd };
-	memcpy(port->name, name, sizeof(port->name));
-	port->name[sizeof(port->name) - 1] = '\0';
+	port_name(port, name);
 	port->up = true;
 	if (!host->remote)
 		tap_watch(port);
@@ -242,14 +258,12 @@ int link_add(const struct kronos_link_config *config, char *error, size_t size)
 
 struct port *port_find(const struct tcp_space *space, const char *name)
 {
-	for (uint32_t id = link_count; id-- > 0;)
-		for (int end = 0; end < 2; end++) {
-			struct port *port = &links[id]->port[end];
+	struct port *port;
 
-			if (!links[id]->removed && !port->host->remote &&
-			    port->host->tcp == space && !strcmp(port->name, name))
-				return port;
-		}
+	HASH_FIND_STR(named, name, port);
+	for (; port; port = port->namesake)
+		if (!port->link->removed && !port->host->remote && port->host->tcp == space)
+			return port;
 	return NULL;
 }
 

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <uthash.h>
 
 #include "kronos_abi.h"
 #include "links.h"
@@ -40,6 +41,8 @@ struct port {
 	struct capture *capture; /* NULL: none */
 	uint64_t batch;	 /* number of the last one that has left by it */
 	int batch_next;	 /* where in it the next is looked for */
+	struct port *namesake; /* in another namespace, or removed */
+	UT_hash_handle hh;     /* by name */
 };
 
 struct frame {

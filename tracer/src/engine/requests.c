@@ -166,9 +166,10 @@ static int64_t serve(struct kronos_request *request, const int *fds,
 		host = host_get(request->id);
 		if (!host)
 			return -ENOENT;
-		host_kill(host);
 		if (request->op == KRONOS_OP_REMOVE_HOST)
-			host->removed = true;
+			host_remove(host);
+		else
+			host_kill(host);
 		return 0;
 	case KRONOS_OP_ADD_LINK:
 		request->link.tap_fd[0] = fds[0];
