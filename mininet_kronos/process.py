@@ -17,7 +17,7 @@ from mininet_kronos.pump import Pump
 from mininet_kronos.units import parse_duration
 
 CHUNK = 1 << 16
-JOIN_LIMIT = 10  # s of real time
+JOIN_LIMIT = 60  # s of real time
 
 
 class _PumpedPipe(io.FileIO):

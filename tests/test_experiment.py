@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -321,6 +323,20 @@ def test_two_tracers_cannot_have_one_id(experiment):
     assert "there is a tracer with id 7 already" in second.stderr
     experiment.stop()
     assert first.wait(60) == -signal.SIGKILL
+
+
+def test_a_tracer_may_take_its_time_to_register(experiment):
+    """And holds nobody up meanwhile."""
+    experiment.add_host("h1")
+    experiment.synchronize_and_freeze()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
+        slow.connect(experiment.socket)
+        process = start(experiment, "h1", "true")
+        assert run_to_end(experiment, process)[1] == 0
+        time.sleep(1.5)
+        slow.send(struct.pack("=64siIIId", b"h9", 0, 0, 0, 0, 1.0))
+        slow.settimeout(60)
+        assert b"unknown host h9" in slow.recv(1 << 16)
 
 
 def test_bad_input_is_refused(experiment):

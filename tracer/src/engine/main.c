@@ -40,6 +40,7 @@
 #include "stamps.h"
 #include "stops.h"
 #include "task.h"
+#include "tracers.h"
 #include "watchdog.h"
 #include "wire.h"
 #include "workers.h"
@@ -258,7 +259,7 @@ static void init_descriptors(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	watch(KRONOS_CONTROL_FD);
-	watch(engine.listener);
+	tracers_watch();
 	watch(engine.tap_epoll);
 	watch(engine.wake);
 	/* Only wakes: the signal itself is taken by task_drain(). */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -121,14 +122,12 @@ static bool is_short_of_files(int fd, char *text, size_t size)
 static void on_tracer(int fd)
 {
 	const char *wrong = NULL;
-	static const struct timeval patience = { .tv_sec = 1 };
 	char text[KRONOS_ERROR_MAX];
 	struct kronos_register join;
 	struct host *host;
 	ssize_t size;
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	size = recv(fd, &join, sizeof(join), 0);
+	size = recv(fd, &join, sizeof(join), MSG_DONTWAIT);
 	if (size != sizeof(join)) {
 		if (size > 0)
 			answer_tracer(fd, 0, -EPROTO, "not a tracer");
@@ -168,22 +167,59 @@ static void cannot_accept(void)
 	nanosleep(&nap, NULL);
 }
 
-void tracers_accept(void)
-{
-	struct kronos_register join;
-	int fd;
+/* ---- who calls --------------------------------------------------------- */
 
+/* An epoll of the listener, and of those who have connected and not yet said what they want. */
+static int callers;
+
+static void add(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	engine_assert(!epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+void tracers_watch(void)
+{
 	if (engine.worker > 0) {
-		while (workers_take_join(&join, &fd))
-			seize_tracer(fd, &join, host_find(join.host));
+		add(engine.epoll, engine.listener);
 		return;
 	}
-	while (fd_is_readable(engine.listener)) {
+	callers = epoll_create1(EPOLL_CLOEXEC);
+	add(callers, engine.listener);
+	add(engine.epoll, callers);
+}
+
+/* Nobody is waited for: on a busy machine it may be long before one asks. */
+static void serve_callers(void)
+{
+	struct epoll_event event;
+	int fd;
+
+	while (epoll_wait(callers, &event, 1, 0) > 0) {
+		fd = event.data.fd;
+		if (fd != engine.listener) {
+			epoll_ctl(callers, EPOLL_CTL_DEL, fd, NULL);
+			on_tracer(fd);
+			continue;
+		}
 		fd = accept4(engine.listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0) {
 			cannot_accept();
 			return;
 		}
-		on_tracer(fd);
+		add(callers, fd);
 	}
+}
+
+void tracers_accept(void)
+{
+	struct kronos_register join;
+	int fd;
+
+	if (engine.worker > 0)
+		while (workers_take_join(&join, &fd))
+			seize_tracer(fd, &join, host_find(join.host));
+	else
+		serve_callers();
 }

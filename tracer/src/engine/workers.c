@@ -37,6 +37,7 @@ static _Noreturn void become_worker(uint32_t number, int cpu, int control, int j
 	engine.worker = number;
 	engine.cpu = cpu;
 	engine.wake = rounds_wake_fd(number);
+	close(engine.listener);
 	engine.listener = joins;
 	engine_assert(!cpus_pin(0, cpu));
 	/* The control socket's end is noticed there as the orchestrator's is. */
