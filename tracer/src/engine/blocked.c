@@ -87,6 +87,7 @@ static void waits(struct task *task, bool trap_blocked)
 {
 	end_call(task);
 	timed_blocked(task);
+	tty_blocked(task);
 	terminal_blocked(task);
 	if (trap_blocked)
 		watch_call(task);

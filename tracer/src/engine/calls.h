@@ -43,6 +43,8 @@ void wait_held(struct task *task);
 void wait_timeout(struct event *event, struct host *host);
 /* sockets.c: the task has blocked in a call that was not caught. */
 void timed_blocked(struct task *task);
+/* tty_reads.c: the same. */
+void tty_blocked(struct task *task);
 /* Lets the call at whose entry the task stands return `result` instead. */
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result);
 

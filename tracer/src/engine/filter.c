@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <asm/termbits.h>
+
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
@@ -175,7 +177,8 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 		break;
 	case IOCTL:
 		EMIT_ANY(e, 1, SIOCGSTAMP_OLD, SIOCGSTAMPNS_OLD, SIOCGSTAMP_NEW,
-			 SIOCGSTAMPNS_NEW, TIOCSPTLCK);
+			 SIOCGSTAMPNS_NEW, TIOCSPTLCK, TCSETS, TCSETSW, TCSETSF, TCSETS2,
+			 TCSETSW2, TCSETSF2);
 		break;
 	case MISSING:
 		RETURN(e, SECCOMP_RET_ERRNO | ENOSYS);

@@ -25,8 +25,7 @@
 
 static bool used;
 
-/* A duplicate of the process' descriptor; -1 if there is no such one. */
-static int socket_open(const struct task *task, int fd)
+int task_open(const struct task *task, int fd)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, task->process->pid, 0);
 	int own;
@@ -54,7 +53,7 @@ bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 	    tv.tv_sec >= TIMEOUT_MAX / USEC_PER_SEC || tv.tv_usec < 0 ||
 	    tv.tv_usec >= USEC_PER_SEC || (!tv.tv_sec && !tv.tv_usec))
 		return true; /* none, or the kernel says what is wrong with it */
-	fd = socket_open(task, (int)regs->rdi);
+	fd = task_open(task, (int)regs->rdi);
 	if (fd < 0)
 		return true;
 	tv.tv_sec = BASE + tv.tv_sec * USEC_PER_SEC + tv.tv_usec;
@@ -87,7 +86,7 @@ static int64_t socket_deadline(const struct task *task, int fd, int option)
 
 int64_t receive_deadline(const struct task *task, int fd)
 {
-	int own = used ? socket_open(task, fd) : -1;
+	int own = used ? task_open(task, fd) : -1;
 	int64_t deadline;
 
 	if (own < 0)
@@ -108,7 +107,7 @@ bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
 		rings_getsockopt(task, regs);
 		return true;
 	}
-	fd = socket_open(task, (int)regs->rdi);
+	fd = task_open(task, (int)regs->rdi);
 	us = fd < 0 ? 0 : socket_timeout(fd, (int)regs->rdx);
 	tv = (struct timeval){ us / USEC_PER_SEC, us % USEC_PER_SEC };
 	if (fd >= 0)
@@ -144,7 +143,7 @@ static bool begin_socket_wait(struct task *task, int fd, int option,
 			      const struct timed_call *call)
 {
 	static const struct user_regs_struct none;
-	int own = socket_open(task, fd);
+	int own = task_open(task, fd);
 	int64_t deadline;
 
 	if (own < 0)

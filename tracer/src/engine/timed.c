@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <asm/termbits.h>
+
 #include <linux/seccomp.h>
 
 #include "clocks.h"
@@ -68,10 +70,21 @@ static void stop_at_exit(struct task *task,
 
 static bool enter_ioctl(struct task *task, struct user_regs_struct *regs)
 {
-	if (regs->rsi == TIOCSPTLCK) /* everybody does who makes a pseudo-terminal */
+	switch (regs->rsi) {
+	case TIOCSPTLCK: /* everybody does who makes a pseudo-terminal */
 		pty_opened(task->host);
-	else
+		break;
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
+		tty_set(task, regs->rdx);
+		break;
+	default:
 		stop_at_exit(task, leave_stamp_ioctl);
+	}
 	return true;
 }
 

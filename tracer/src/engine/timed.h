@@ -27,7 +27,7 @@ enum condition {
 	TIMEOPT,   /* asks for a socket's timeout, or whether there are such rings */
 	PRCTL,	   /* those that set a seccomp filter, timer slack, or a trap */
 	CLONES,    /* makes a user namespace or somebody untraced: argument 0 has the flags */
-	IOCTL,	   /* asks for a packet's time of arrival, or unlocks a terminal */
+	IOCTL,	   /* asks for a packet's time of arrival, or unlocks or sets a terminal */
 	MAPFILE,   /* maps something that is shared */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
 	REFUSED,   /* never: not permitted */
@@ -63,6 +63,7 @@ struct timed_call {
 		       int64_t remaining, bool timed_out);
 	bool sleeps;  /* waits for nothing but time and signals */
 	bool patient; /* after its timeout it goes on until it has something */
+	bool real; /* the kernel may end it as if it had timed out, in real time */
 };
 
 extern const struct timed_call timed_calls[];
@@ -131,11 +132,15 @@ void rings_setsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_getsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
-/* sockets.c */
+/* sockets.c: a duplicate of the process' descriptor; -1 if there is no such one. */
+int task_open(const struct task *task, int fd);
 /* When a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER: it has none. */
 int64_t receive_deadline(const struct task *task, int fd);
 /* Which of its socket's timeouts may end a call: SO_RCVTIMEO, SO_SNDTIMEO; 0: none. */
 int socket_option_of(int64_t nr);
+
+/* tty_reads.c: the task sets a terminal as the struct termios there says. */
+void tty_set(const struct task *task, uint64_t address);
 
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs);
 bool enter_getsockopt(struct task *task, struct user_regs_struct *regs);

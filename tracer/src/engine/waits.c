@@ -257,6 +257,22 @@ static void wait_restart(struct task *task, struct user_regs_struct *regs,
 		call->finish(task, &task->wait.regs, remaining, false);
 }
 
+/* The kernel's own timeout has come first: the call begins again. */
+static bool ended_early(struct task *task, struct user_regs_struct *regs)
+{
+	struct wait *wait = &task->wait;
+
+	if (!wait->call->real || wait->expired || (int64_t)regs->orig_rax < 0 ||
+	    (int64_t)regs->rax != wait->call->timeout)
+		return false;
+	regs->rip -= 2; /* the length of its instruction */
+	regs->rax = regs->orig_rax;
+	regs->orig_rax = (uint64_t)-1;
+	wait->restart = true;
+	task->exit = EXIT_WATCHED;
+	return true;
+}
+
 /* The task has stopped: is the wait over, and how? */
 static void wait_settle(struct task *task, struct user_regs_struct *regs)
 {
@@ -270,6 +286,8 @@ static void wait_settle(struct task *task, struct user_regs_struct *regs)
 		remaining = 0;
 	interrupted = was_interrupted(regs) || is_futex_requeued(wait->call, regs);
 	host_remove_event(task->host, &wait->timeout);
+	if (ended_early(task, regs))
+		return;
 	if (interrupted && !(wait->expired && !wait->call->patient))
 		wait_restart(task, regs, remaining);
 	else
