@@ -28,7 +28,7 @@ _HOMES = {
     "KronosRemoteController": "controller",
     "KronosRyu": "controller",
     "KronosSwitchMixin": "switch",
-    "LinkParams": "experiment",
+    "LinkParams": "records",
     "parse_duration": "units",
 }
 __all__ = sorted(_HOMES)

@@ -104,8 +104,8 @@ def test_hubs_timers_are_virtual(make_net, tmp_path, busy, pace):
     net.run("900s")
     said = re.findall(r"timers ([\d.]+) ([\d.]+)", net.controllers[0].log.read_text())
     assert 510 < len(said) < 516  # 900 s / 1.75 s, and before the freeze
-    for timeout, sleep in said[3:]:  # the freeze comes in the first
-        assert 1.5 <= float(timeout) < 1.505 and 0.25 <= float(sleep) < 0.255, said
+    for timeout, sleep in said[3:]:  # the freeze comes in the first; a dilated one computes in between
+        assert 1.5 <= float(timeout) < 1.52 and 0.25 <= float(sleep) < 0.27, said
 
 
 # Several

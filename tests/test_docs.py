@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mininet_kronos
 from mininet_kronos.__main__ import make_parser
 
 ROOT = Path(__file__).parent.parent
@@ -77,6 +78,11 @@ def test_python_that_is_shown_is_python(page):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mininet_kronos"):
                 module = importlib.import_module(node.module)
                 assert all(hasattr(module, name.name) for name in node.names)
+
+
+def test_every_public_name_is_there():
+    for name in mininet_kronos.__all__:
+        assert getattr(mininet_kronos, name).__name__ == name
 
 
 def test_every_example_of_mininets_that_is_named_is_run():

@@ -33,12 +33,7 @@ def python_errors():
             if not (isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args):
                 continue
             name = ast.unparse(node.exc.func)
-            if name.endswith("Error") and name not in (
-                "ValueError",
-                "KeyError",
-                "AttributeError",
-                "TypeError",
-            ):
+            if name.endswith("Error") and name not in BUILT_IN:
                 text = text_of(node.exc.args[0])
                 if text.strip(FIELD + " :;,"):  # else it passes on what the engine says
                     yield path.name, text

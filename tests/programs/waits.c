@@ -78,6 +78,9 @@ static void polls(void)
 	TIMES_OUT(select(fds[0] + 1, &set, NULL, NULL, &tv), == 0);
 	CHECK(!FD_ISSET(fds[0], &set));
 	CHECK(tv.tv_sec == 0 && tv.tv_usec == 0);
+	/* The call itself takes more microseconds than a second has. */
+	tv = (struct timeval){ -1, 1000000 + WAIT / 1000 };
+	TIMES_OUT(syscall(SYS_select, 0, NULL, NULL, NULL, &tv), == 0);
 	FD_SET(fds[0], &set);
 	TIMES_OUT(pselect(fds[0] + 1, &set, NULL, NULL, &wait, NULL), == 0);
 	CHECK(!FD_ISSET(fds[0], &set));

@@ -54,8 +54,10 @@ bool read_interval(struct task *task, uint64_t address, bool timeval, int64_t *n
 	if (!stop_words(task, address, value) &&
 	    task_read(task, address, value, sizeof(value)))
 		return false;
-	if (timeval)
-		value[1] *= 1000;
+	if (timeval) { /* of more microseconds than a second has, too: select() takes them */
+		value[0] = (int64_t)((uint64_t)value[0] + (uint64_t)(value[1] / 1000000));
+		value[1] = value[1] % 1000000 * 1000;
+	}
 	if (value[0] < 0 || value[1] < 0 || value[1] >= NSEC_PER_SEC)
 		return false;
 	*ns = from_seconds(value[0], value[1]);
