@@ -18,6 +18,9 @@
 #ifdef CONFIG_PREEMPT_RT
 #error "kronos does not run on PREEMPT_RT kernels: their interrupts and softirqs are threads"
 #endif
+#ifdef CONFIG_CFI_CLANG
+#error "kronos does not run on kernels with CFI_CLANG: its probes leave arguments out"
+#endif
 #if !defined(CONFIG_KPROBES) || !defined(CONFIG_TRACEPOINTS) || \
 	!defined(CONFIG_HIGH_RES_TIMERS) || !defined(CONFIG_NO_HZ_COMMON) || \
 	!defined(CONFIG_HAVE_STATIC_CALL) || !defined(CONFIG_TASKS_RCU)

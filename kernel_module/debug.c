@@ -67,6 +67,8 @@ static int rounds_show(struct seq_file *file, void *unused)
 	seq_printf(file, "slices: %llu, cut %llu, forced %llu, overrun at most %lld ns\n", s->slices,
 		   s->cuts, s->forced, s->max_overrun_ns);
 	seq_printf(file, "timer interrupts: %llu\n", s->events);
+	seq_printf(file, "waits for disks: %llu us, not waited for %llu times\n",
+		   div_u64(s->disks_ns, NSEC_PER_USEC), s->disks_forced);
 	seq_printf(file, "progress: %llu us, of which between phases %llu us\n",
 		   div_u64(s->total_ns, NSEC_PER_USEC),
 		   s->total_ns > measured ? div_u64(s->total_ns - measured, NSEC_PER_USEC) : 0);

@@ -80,6 +80,7 @@ static void real_tick(struct kronos_cpu *kc)
 	if (atomic_inc_return(&ticks) % RCU_TICKS == 0)
 		rcu_force_quiescent_state();
 	kronos_wait_tick();
+	kronos_quiet_tick();
 }
 
 static void frozen_interrupt(struct kronos_cpu *kc)

@@ -187,6 +187,7 @@ static void gate(struct callback_head *work)
 	if (current->flags & PF_EXITING)
 		return;
 	kronos_tsc_trap();
+	kronos_disk_gate(t);
 	enter(t);
 	while (!try_to_pass(t))
 		schedule();
@@ -206,7 +207,7 @@ void kronos_gate_arm(struct kronos_task *t)
 }
 
 /* In the middle of the switch away from a task that sleeps now. */
-void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t)
+void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned int state)
 {
 	if (test_bit(KRONOS_GATED, &t->flags)) {
 		/* With a turn its wake-up is on its way. */
@@ -216,6 +217,7 @@ void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t)
 	}
 	kronos_gate_arm(t);
 	kronos_gate_leave_core(kc, t);
+	kronos_disk_blocked(t, state);
 	kronos_task_inactive(t);
 }
 

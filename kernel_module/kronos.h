@@ -144,6 +144,7 @@ struct kronos_task {
 	u64 turn;		    /* ns of its turn so far: CPU time, or virtual with instructions */
 	u64 work;		    /* ns of CPU time charged */
 	u64 slack;		    /* its timer slack before */
+	s64 disk_lead;		    /* ns that real time led when its first disk wait in this call began */
 };
 
 enum {
@@ -154,6 +155,9 @@ enum {
 	KRONOS_TURN,   /* holds its core */
 	KRONOS_CUT,    /* its turn is over */
 	KRONOS_POSTED, /* is on a CPU's wake list */
+	KRONOS_DISK,   /* waits for a disk */
+	KRONOS_TIMED,  /* has set a timer for the wait that it begins */
+	KRONOS_VFORK,  /* waits for a child */
 };
 
 int kronos_lp_add(const struct kronos_host *config);
@@ -182,6 +186,25 @@ void kronos_tasks_release(void);
 void kronos_task_dead(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_tasks_bury(struct kronos_cpu *kc);
 
+/* ---- waits that nothing interrupts, as for a disk (disks.c) --------------- */
+
+/* Only in stop_machine(): nobody does, as far as is known. */
+void kronos_disks_start(void);
+/* It begins to wait in this state, before it is inactive; it is woken, and active by now. */
+void kronos_disk_blocked(struct kronos_task *t, unsigned int state);
+void kronos_disk_woken(struct kronos_task *t);
+/* The current task arms this timer, which is due in so many of the kernel's ticks. */
+void kronos_disk_timed(const void *timer, u64 ticks);
+/* The current task is on its way to user mode. */
+void kronos_disk_gate(struct kronos_task *t);
+bool kronos_disks_waiting(void);
+/* A count of waits. */
+unsigned int kronos_disks_begun(void);
+/* For the owner: whether the clock must stand. */
+bool kronos_disks_hold(void);
+/* If not, how far it may move at once. */
+u64 kronos_disks_next(void);
+
 /* ---- what must end before the clock moves (quiet.c) ----------------------- */
 
 /* Only in stop_machine(): takes stock of who runs. */
@@ -194,6 +217,8 @@ void kronos_kthread_inactive(struct task_struct *task);
 int kronos_quiet_wait(void);
 /* By anybody, in any context but under the scheduler's locks. */
 void kronos_quiet_poke(void);
+/* In the real tick. */
+void kronos_quiet_tick(void);
 /* tid of a task that the clock waits for. */
 pid_t kronos_quiet_who(void);
 
@@ -222,7 +247,7 @@ u64 kronos_core_now(struct kronos_core *core);
 void kronos_gate_init_task(struct kronos_task *t);
 void kronos_gate_arm(struct kronos_task *t);
 /* In the middle of the switch away from a task that sleeps, or is dead. */
-void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t);
+void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned int state);
 void kronos_gate_leave_core(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_gate_wake(struct irq_work *work);
 /* Opens the gate until the clocks reach `end`. */

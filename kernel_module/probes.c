@@ -55,7 +55,7 @@ static void switch_out(struct kronos_cpu *kc, struct task_struct *prev, bool blo
 	if (state & TASK_DEAD)
 		kronos_task_dead(kc, t);
 	else if (blocked)
-		kronos_gate_blocked(kc, t);
+		kronos_gate_blocked(kc, t, state);
 }
 
 static void on_switch(void *data, bool preempt, struct task_struct *prev, struct task_struct *next,
@@ -99,6 +99,18 @@ static void on_wake(void *data, struct task_struct *task)
 	if (!test_bit(KRONOS_ACTIVE, &t->flags) && !test_bit(KRONOS_GATED, &t->flags) && !in_hardirq())
 		t->since = max(t->since, kronos_slice_now());
 	kronos_task_active(t);
+	kronos_disk_woken(t);
+}
+
+/* Behind the timer kernels tell different things. */
+static void on_timer(void *data, const struct timer_list *timer)
+{
+	kronos_disk_timed(timer, timer->expires - jiffies);
+}
+
+static void on_hrtimer(void *data, const struct hrtimer *timer)
+{
+	kronos_disk_timed(timer, 0);
 }
 
 /* What softirqs do for the network is the work of whoever sends; the rest is not. */
@@ -128,6 +140,8 @@ static struct probe {
 	{ "sched_switch", on_switch },
 	{ "sched_waking", on_wake },
 	{ "sched_wakeup", on_wake },
+	{ "timer_start", on_timer },
+	{ "hrtimer_start", on_hrtimer },
 	{ "softirq_entry", on_softirq },
 	{ "softirq_exit", on_softirq_end },
 };

@@ -82,8 +82,11 @@ void kronos_kthread_inactive(struct task_struct *task)
 static void count_task(struct kronos_task *t)
 {
 	clear_bit(KRONOS_ACTIVE, &t->flags);
+	clear_bit(KRONOS_DISK, &t->flags);
 	if (kronos_is_runnable(t->task))
 		kronos_task_active(t);
+	else if (!test_bit(KRONOS_GATED, &t->flags))
+		kronos_disk_blocked(t, READ_ONCE(t->task->__state));
 }
 
 void kronos_quiet_start(void)
@@ -91,6 +94,7 @@ void kronos_quiet_start(void)
 	struct task_struct *leader, *task;
 
 	atomic_set(&active, 0);
+	kronos_disks_start();
 	kthread_count = 0;
 	for_each_process_thread(leader, task)
 		if ((task->flags & PF_KTHREAD) && task != current && kronos_is_runnable(task))
@@ -128,6 +132,23 @@ static bool is_quiet(void)
 	return !atomic_read_acquire(&active) && cpus_are_quiet() && !atomic_read_acquire(&active);
 }
 
+/* Whoever is woken from a wait for a disk is active first; and a new wait shows. */
+static bool may_go_on(void)
+{
+	unsigned int begun = kronos_disks_begun();
+
+	return is_quiet() && !kronos_disks_hold() && !atomic_read_acquire(&active) &&
+	       begun == kronos_disks_begun();
+}
+
+static void wait_for_disks(void)
+{
+	u64 start = kronos_real_ns();
+
+	schedule();
+	kronos_stats.disks_ns += kronos_real_ns() - start;
+}
+
 int kronos_quiet_wait(void)
 {
 	int result = 0;
@@ -139,10 +160,12 @@ int kronos_quiet_wait(void)
 			result = -EINTR;
 			break;
 		}
-		if (is_quiet())
+		if (may_go_on())
 			break;
 		if (atomic_read(&active)) {
 			schedule();
+		} else if (kronos_disks_waiting()) {
+			wait_for_disks();
 		} else {
 			__set_current_state(TASK_RUNNING);
 			cond_resched();
@@ -165,11 +188,18 @@ void kronos_quiet_poke(void)
 	rcu_read_unlock();
 }
 
+/* Disks are not waited for without a limit. */
+void kronos_quiet_tick(void)
+{
+	if (kronos_disks_waiting())
+		kronos_quiet_poke();
+}
+
 /* ---- who holds it up -------------------------------------------------------- */
 
 static void note_active(struct kronos_task *t)
 {
-	if (test_bit(KRONOS_ACTIVE, &t->flags))
+	if (test_bit(KRONOS_ACTIVE, &t->flags) || test_bit(KRONOS_DISK, &t->flags))
 		last_active = t;
 }
 

@@ -162,7 +162,7 @@ static int run_to(u64 end)
 	int result = 0;
 
 	while (!result && kronos_now() < end) {
-		u64 window = min(end, kronos_events_next());
+		u64 window = min3(end, kronos_events_next(), kronos_disks_next());
 
 		if (kronos_gate_earliest() < window)
 			result = run_window(window);
@@ -180,7 +180,7 @@ static s64 idle_rounds(s64 timestep, s64 most)
 	u64 next = min(kronos_events_next(), kronos_gate_earliest());
 	s64 idle = next - kronos_now() - 1;
 
-	return idle > 0 ? min(idle / timestep, most) : 0;
+	return idle > 0 && !kronos_disks_waiting() ? min(idle / timestep, most) : 0;
 }
 
 static bool is_readable(struct file *file)

@@ -184,6 +184,8 @@ struct kronos_module_stats {
 	__s32 waits_for;	  /* tid of a task that the clock waits for, 0: none */
 	__u32 reserved;
 	__s64 max_overrun_ns;	  /* of a slice beyond its end, in virtual time */
+	__u64 disks_ns;		  /* real time: in which tasks only waited for a disk */
+	__u64 disks_forced;	  /* times that the clock moved although a task did */
 };
 
 #define KRONOS_IOC_MAGIC 0xb7

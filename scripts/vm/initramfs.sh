@@ -40,8 +40,8 @@ for plugin in /usr/lib/tc/*.dist /usr/lib/*/tc/*.dist; do
 done
 
 # In the order in which they must be loaded.
-for name in veth bridge 8021q sch_netem sch_htb sch_tbf sch_fq_codel sch_ingress cls_matchall act_gact openvswitch; do
-    /sbin/modprobe -d "$kernel" -S "$release" --show-depends "$name" | sed -n 's/^insmod //p'
+for name in veth bridge 8021q sch_netem sch_htb sch_tbf sch_fq_codel sch_ingress cls_matchall act_gact openvswitch nbd; do
+    /sbin/modprobe -d "$kernel" -S "$release" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' >"$root/list"
 while read -r path; do
     file=mod/$(basename "${path%.xz}")
