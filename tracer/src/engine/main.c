@@ -29,6 +29,7 @@
 
 #include "charge.h"
 #include "clocks.h"
+#include "conductor.h"
 #include "counter.h"
 #include "cpus.h"
 #include "engine.h"
@@ -352,7 +353,7 @@ int engine_initialize(const struct kronos_request *request, char *text, size_t s
 		result = set_scheduling(text, size);
 	if (result)
 		return result;
-	rounds_init();
+	conductor_init();
 	wire_init();
 	frames_init();
 	init_signals();

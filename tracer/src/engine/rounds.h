@@ -8,8 +8,6 @@
 
 struct host;
 
-/* Before the other workers are started: makes what they share. */
-void rounds_init(void);
 /* How many rounds there are until virtual time ends. */
 int64_t rounds_most(int64_t timestep);
 /* By the first worker, before any of them calls rounds_progress(). */
