@@ -96,8 +96,10 @@ static bool give_up(struct kronos *k, const struct kronos_request *request,
 }
 
 /* A signal must not lose the reply, but what may last ends for it: an interrupt that comes
- * before the engine has begun has no effect. */
-static bool await_reply(struct kronos *k, const struct kronos_request *request)
+ * before the engine has begun has no effect. With a mask it is heard
+ * only while this waits. */
+static bool await_reply(struct kronos *k, const struct kronos_request *request,
+			const sigset_t *mask)
 {
 	struct pollfd reply = { .fd = k->control, .events = POLLIN };
 	struct patience patience = { 0 };
@@ -106,7 +108,8 @@ static bool await_reply(struct kronos *k, const struct kronos_request *request)
 
 	do {
 		tick = interrupted ? INTERRUPT_MS : LOOK_MS;
-		ready = poll(&reply, 1, tick);
+		ready = ppoll(&reply, 1, &(struct timespec){ tick / 1000, tick % 1000 * 1000000L },
+			      mask);
 		if (ready == 0 && give_up(k, request, &patience, tick))
 			return false;
 		if (ready < 0 && may_last(request))
@@ -117,6 +120,26 @@ static bool await_reply(struct kronos *k, const struct kronos_request *request)
 	return true;
 }
 
+/* A signal that came between the request and the wait would not end what may last. */
+static bool exchange(struct kronos *k, const struct kronos_request *request,
+		     const int *fds, size_t count)
+{
+	bool hold = may_last(request), answered;
+	sigset_t all, mask;
+
+	sigfillset(&all);
+	if (hold)
+		pthread_sigmask(SIG_SETMASK, &all, &mask);
+	answered = message_send(k->control, request, sizeof(*request), fds, count);
+	if (!answered)
+		lost_engine(k);
+	else
+		answered = await_reply(k, request, hold ? &mask : NULL);
+	if (hold)
+		pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	return answered;
+}
+
 int64_t kronos_call(struct kronos *k, const struct kronos_request *request,
 		    const int *fds, size_t count, struct kronos_reply *reply)
 {
@@ -125,9 +148,7 @@ int64_t kronos_call(struct kronos *k, const struct kronos_request *request,
 
 	if (!reply)
 		reply = &own;
-	if (!message_send(k->control, request, sizeof(*request), fds, count))
-		return lost_engine(k);
-	if (!await_reply(k, request))
+	if (!exchange(k, request, fds, count))
 		return -EPIPE;
 	size = recv(k->control, reply, sizeof(*reply), 0);
 	if (size != sizeof(*reply))
