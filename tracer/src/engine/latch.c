@@ -10,7 +10,8 @@
  * the engine has said that there will be a stop anyway. Before, the latch fires at all
  * these too, once: it is re-armed when the task is let go. And before Linux 6.11 an
  * event that switches itself off when it fires loses its signal: there the latch is
- * armed for two switches, of which the second is that of the stop itself.
+ * armed for two switches, of which the second is that of the stop itself. If it was
+ * the first, as after the signal of a former latch, another signal is on its way.
  */
 #include <errno.h>
 #include <sched.h>
@@ -98,10 +99,30 @@ static int event_open(pid_t tid)
 			    PERF_FLAG_FD_CLOEXEC);
 }
 
+static uint64_t switches_of(const struct task *task)
+{
+	uint64_t count;
+
+	return read(task->latch, &count, sizeof(count)) == sizeof(count) ? count :
+									    UINT64_MAX;
+}
+
+/* The kernel adds what it is armed for to what is left: that must be nothing. */
+static void arm(struct task *task)
+{
+	uint64_t count = switches_of(task);
+
+	if (count < task->latch_armed)
+		return;
+	ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
+	task->latch_armed = count + (uint64_t)switches;
+}
+
 void latch_open(struct task *task)
 {
 	latch_close(task);
 	task->latch = event_open(task->tid);
+	task->latch_armed = 0;
 	if (task->latch < 0) {
 		/* A task that is being killed has none; anything else is fatal. */
 		if (errno != ESRCH)
@@ -114,7 +135,7 @@ void latch_open(struct task *task)
 	if (kind == LATCH_BPF)
 		ioctl(task->latch, PERF_EVENT_IOC_ENABLE, 0);
 	else
-		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
+		arm(task);
 	task->latch_spent = false;
 	engine.unlatched--;
 	stops_listed(task, true);
@@ -135,7 +156,7 @@ void latch_rearm(struct task *task)
 {
 	task->latch_spent = false;
 	if (kind == LATCH_PLAIN && task->latch >= 0)
-		ioctl(task->latch, PERF_EVENT_IOC_REFRESH, switches);
+		arm(task);
 }
 
 static volatile struct latch_slot *slot_of(const struct task *task)

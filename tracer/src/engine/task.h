@@ -112,6 +112,7 @@ struct task {
 	struct handover handover;
 	bool demoted;	       /* the watchdog has taken its priority away */
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
+	uint64_t latch_armed;  /* a plain one goes off with this switch of the task's */
 	int64_t turn;	       /* real ns that it has run since it last queued */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
