@@ -19,7 +19,7 @@ from mininet_kronos.errors import KronosError, ParameterError
 from mininet_kronos.kernel_wire import KernelWire
 from mininet_kronos.link_model import MODEL, link_params
 from mininet_kronos.namespace import namespace_of
-from mininet_kronos.node import KronosNodeMixin
+from mininet_kronos.node import KronosNodeMixin, warn_of_typos
 from mininet_kronos.records import LinkParams, LinkStats
 from mininet_kronos.units import parse_flag
 from mininet_kronos.wire import EngineWire
@@ -204,6 +204,7 @@ class KronosLink(Link):
         for node, end, name in zip(nodes, ends, names):
             check_interface_name(name)
             self.wire.check(name, link_params({**end, **params}, name, isinstance(node, Switch)))
+        warn_of_typos(f"{node1}-{node2}", {**params, **ends[0], **ends[1]}, MODEL)
         params.setdefault("cls1", KronosIntf)
         params.setdefault("cls2", KronosIntf)
         try:

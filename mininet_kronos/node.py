@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import math
 import os
 import signal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable
 
 from mininet.log import error, warn
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 COUNTERS = ("auto", "instructions", "cputime", "free")
 PACES = ("dilated", "instant", "realtime")
 MAX_NAME = 63  # of a logical process
+HOST_PARAMETERS = ("cpu_speed", "counter", "cores", "ipv6")
+ALIKE = 0.75  # as difflib measures it
 
 
 class KronosNodeMixin:
@@ -96,6 +100,7 @@ class KronosNodeMixin:
     def sendCmd(self, *args: Any, **params: Any) -> None:
         """Send a command, as in Mininet; refused while another has not ended, such as at a breakpoint."""
         if self.waiting:  # type: ignore[attr-defined]
+            self._require_shell()
             raise KronosError(
                 f"{self}: its command has not ended; 'continue {self}' goes on with it, "
                 "or waitOutput() in a script"
@@ -132,6 +137,10 @@ class KronosNodeMixin:
 
     def _require_output(self, fd: int) -> None:
         if not self.kronos.wait(fd, alive=self.lives):
+            self._require_shell()
+
+    def _require_shell(self) -> None:
+        if not self.lives():
             said = " ".join(self._lastRead.split())
             raise KronosError(
                 f"{self}: its shell has ended{', saying: ' + said if said else ''}; "
@@ -204,6 +213,7 @@ class KronosHost(KronosNodeMixin, Host):
         other parameters: as for Mininet's Host.
         """
         kronos = require_pump(self, name, kronos)
+        warn_of_typos(name, params, HOST_PARAMETERS)
         kronos.experiment.add_host(
             name,
             cpu_speed=check_speed(name, cpu_speed),
@@ -239,6 +249,14 @@ def require_pump(node: Any, name: str, kronos: Pump | None) -> Pump:
     if not 0 < len(name) <= MAX_NAME:
         raise ParameterError(f"node name '{name}' has {len(name)} characters; use 1 to {MAX_NAME}")
     return kronos
+
+
+def warn_of_typos(what: str, given: Iterable[str], ours: Iterable[str]) -> None:
+    """Warn of parameters that look like ours: as in Mininet, what nobody knows is passed over in silence."""
+    for name in given:
+        close = difflib.get_close_matches(name, ours, 1, cutoff=ALIKE)
+        if close and close[0] != name:
+            warn(f"*** {what}: there is no parameter '{name}'; did you mean {close[0]}?\n")
 
 
 def check_speed(name: str, cpu_speed: Any) -> float:

@@ -116,8 +116,7 @@ class Pump:
         """
         if is_ready(fd):
             return True
-        if self.stopped:
-            raise KronosError("the network has been stopped; make a new KronosNet")
+        self._require_running()
         deadline = None if timeout is None else self._clock() + timeout
         while True:
             left = None if deadline is None else deadline - self._clock()
@@ -250,7 +249,12 @@ class Pump:
             if again is not None:
                 heapq.heappush(self._alarms, (again, number, alarm))
 
+    def _require_running(self) -> None:
+        if self.stopped:
+            raise KronosError("the network has been stopped; make a new KronosNet")
+
     def _require_frozen(self) -> None:
+        self._require_running()
         if not self.frozen:
             raise KronosError(
                 "virtual time is not frozen; call net.start() first, or net.freeze() ('freeze') after a thaw"

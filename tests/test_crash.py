@@ -173,6 +173,8 @@ def test_a_hosts_shell_killed(make_net):
     os.kill(h1.shell.pid, signal.SIGKILL)
     with pytest.raises(KronosError, match=r"^h1: its shell has ended"):
         h1.waitOutput()
+    with pytest.raises(KronosError, match=r"^h1: its shell has ended"):
+        h1.cmd("echo alive")
     result, text = ping(h2, h3, 3)
     assert result.received == 3, text
 
