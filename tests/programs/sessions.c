@@ -4,6 +4,7 @@
  * groups, a parent's death, zombies, stops that a parent sees, core dumps.
  */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -203,9 +204,41 @@ static void check_clones(void)
 	check_elapsed("a pid namespace", start, 20 * MSEC);
 }
 
+/* Whom the end of a child wakes finds it: also if SIGTRAP is blocked, as by GLib. */
+static void check_end(void)
+{
+	struct timespec rest = at(MSEC);
+	struct pollfd ended = { .events = POLLIN };
+	sigset_t all, old;
+	siginfo_t info;
+	pid_t child;
+
+	sigfillset(&all);
+	CHECK(!sigprocmask(SIG_SETMASK, &all, &old));
+	for (int i = 0; i < 10; i++) {
+		child = fork();
+		CHECK(child >= 0);
+		if (!child) {
+			pause();
+			_exit(1);
+		}
+		ended.fd = (int)syscall(SYS_pidfd_open, child, 0);
+		CHECK(ended.fd >= 0);
+		nanosleep(&rest, NULL);
+		CHECK(!kill(child, SIGKILL));
+		CHECK(poll(&ended, 1, -1) == 1);
+		info.si_pid = 0;
+		CHECK(!waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG));
+		CHECK(info.si_pid == child && info.si_code == CLD_KILLED);
+		close(ended.fd);
+	}
+	CHECK(!sigprocmask(SIG_SETMASK, &old, NULL));
+}
+
 int main(int argc, char **argv)
 {
 	check_arguments(argc, argv);
+	check_end();
 	check_daemon();
 	check_parent_death();
 	check_group();

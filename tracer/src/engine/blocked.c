@@ -52,12 +52,17 @@ static bool may_interrupt(const struct task *task)
 }
 
 /* Lets it enter its call once more, to be stopped at its exit. */
+static void interrupt_call(struct task *task)
+{
+	task->exit = EXIT_WATCHED;
+	task_interrupt(task);
+}
+
 static void watch_call(struct task *task)
 {
 	if (!may_interrupt(task))
 		return;
-	task->exit = EXIT_WATCHED;
-	task_interrupt(task);
+	interrupt_call(task);
 	task_drain();
 }
 
@@ -141,6 +146,16 @@ static void wait_for_disk(struct task *task)
 	if (task->host->outlasted)
 		outlasting++;
 	host_changed(task->host);
+}
+
+void blocked_watch(struct task *task)
+{
+	bool trap_blocked;
+
+	if (task->state == TASK_AWAY && !task->exiting && !task->parked &&
+	    !task->interrupted && !in_kernel(task, &trap_blocked) && trap_blocked &&
+	    may_interrupt(task))
+		interrupt_call(task);
 }
 
 void blocked_begin(pid_t tid)

@@ -13,6 +13,8 @@ struct task;
 void blocked_in_call(struct task *task);
 /* The task's turn is over, if it has not stopped or ended. */
 void blocked_begin(pid_t tid);
+/* What the latch cannot stop is to stop if it has blocked: something will wake it. */
+void blocked_watch(struct task *task);
 /* It has stopped, or is gone. */
 void blocked_forget(struct task *task);
 /* Do some that waited for a disk wait for something else by now? */

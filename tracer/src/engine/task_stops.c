@@ -138,7 +138,10 @@ static void stop_exit(struct task *task)
 		engine.exiting++;
 	}
 	stops_listed(task, false);
-	handover_stop(task->host); /* it may wake them */
+	/* It may wake them. */
+	handover_stop(task->host);
+	if (engine.slice.task && engine.slice.task != task)
+		blocked_watch(engine.slice.task);
 	stop_leave(task, PTRACE_CONT, 0);
 }
 
