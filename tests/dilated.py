@@ -38,6 +38,16 @@ def start(experiment: Experiment, host: str, *command: str | Path, **params: Any
     return process
 
 
+def run_to_end(
+    experiment: Experiment, process: subprocess.Popen[Any], rounds: int = 100_000
+) -> tuple[int, int | None]:
+    """Run rounds until a process has ended; return how many, and its status (None: it still runs)."""
+    pidfd = os.pidfd_open(process.pid)
+    done = experiment.progress(TIMESTEP, rounds, pidfd)
+    os.close(pidfd)
+    return done, process.poll()
+
+
 def require_bpf_latch(experiment: Experiment) -> None:
     """Skip the test where this kernel has no latch with BPF."""
     if "latch with BPF" not in experiment.mechanisms:

@@ -209,9 +209,9 @@ PROGRAMS = [
     Program(
         "java",
         (
-            r"waits 20 20",
+            r"waits 2[0-2] 2[0-2]",  # its compilers compute besides
             r"ticks \d+\nsockets [67]",
-            r"answer\ntimeout 2\nended false\nstatus 143",
+            r"answer\ntimeout [23]\nended false\nstatus 143",
         ),
         (4.5, 15),
     ),
