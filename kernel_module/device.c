@@ -39,6 +39,8 @@ static int get(void *to, size_t size, void __user *from)
 		return -EFAULT;
 	if (theirs < sizeof(u32))
 		return -EINVAL;
+	if (theirs > PAGE_SIZE)
+		return -E2BIG;
 	return copy_struct_from_user(to, size, from, theirs);
 }
 
