@@ -107,8 +107,9 @@ void handover_woken(struct task *task)
 		handover_forget(task);
 		return;
 	}
-	if (handover->on || runs == task || !task->stop_known ||
-	    !task_get_regs(task, &regs))
+	/* In its own slice only those that pass can have woken it. */
+	if (handover->on || (runs == task && LIST_EMPTY(&task->host->handovers)) ||
+	    !task->stop_known || !task_get_regs(task, &regs))
 		return;
 	if (handover->call != (int64_t)regs.orig_rax || handover->argument != regs.rdi) {
 		handover->call = (int64_t)regs.orig_rax;
