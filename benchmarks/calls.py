@@ -26,6 +26,17 @@ def _ping_pong(programs: Path) -> Iterator[Figure]:
     yield Figure(f"{measure}, native, a stop each", seconds(stopped), against, stopped / plain)
 
 
+def _over_sockets(programs: Path, kind: str, name: str) -> Figure:
+    count, command = 20_000, [programs / "ping_pong"]
+    plain, virtual = alternate(
+        5,
+        lambda: per_item(native, command, count, kind),
+        lambda: per_item(dilated, command, count, kind),
+    )
+    measure = f"ping-pong of two tasks of a host, {name}"
+    return Figure(measure, seconds(virtual), f"native {seconds(plain)}", virtual / plain, limit=4)
+
+
 def _untimed(measure: str, command: list[str | Path], count: int) -> Iterator[Figure]:
     """Yield the figure, and what the kernel takes natively under a filter that allows everything."""
     plain, filtered, virtual = alternate(
@@ -46,4 +57,7 @@ def measure(programs: Path) -> Iterator[Figure]:
     yield from _untimed("getppid", [calls, "getppid"], 2_000_000)
     yield from _untimed("pread of 4 KiB", [calls, "pread"], 1_000_000)
     yield from _ping_pong(programs)
+    yield _over_sockets(programs, "unix", "socket pair")
+    yield _over_sockets(programs, "tcp", "TCP")
+    yield _over_sockets(programs, "epoll", "socket pair and epoll")
     yield _compare("fork, exec and exit of /bin/true", [programs / "spawn"], 200, 3)

@@ -56,13 +56,85 @@ for thread in threads:
 """
 
 
-@pytest.mark.parametrize("program", [PIPES, THREADS], ids=["pipes", "threads"])
-def test_few_stops_for_many_wakes(program):
+# The second answers all that the first sends. Then the first waits for what does not come.
+SOCKETS = """
+import ctypes, os, select, socket, struct, sys, time
+hops, kind = int(sys.argv[1]) // 2, sys.argv[2]
+if kind == "tcp":
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        first = socket.create_connection(server.getsockname())
+        second, _ = server.accept()
+    for end in first, second:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+else:
+    first, second = socket.socketpair()
+pid = os.fork()
+ours = first if pid else second
+late = []
+if kind == "timerfd" and pid:
+    libc, period = ctypes.CDLL(None), 5_000_000
+    timer = libc.timerfd_create(1, 0)
+    due = time.monotonic_ns() + period
+    libc.timerfd_settime(timer, 0, struct.pack("4q", 0, period, 0, period), None)
+    poll = select.poll()
+    poll.register(ours, select.POLLIN)
+    poll.register(timer, select.POLLIN)
+    def wait():
+        global due
+        while ours.fileno() not in (ready := dict(poll.poll())):
+            late.append(time.monotonic_ns() - due)
+            due += period * struct.unpack("Q", os.read(timer, 8))[0]
+elif kind == "poll" or kind == "timerfd":
+    poll = select.poll()
+    poll.register(ours, select.POLLIN)
+    wait = poll.poll
+elif kind == "epoll":
+    epoll = select.epoll()
+    epoll.register(ours, select.EPOLLIN)
+    wait = epoll.poll
+elif kind == "select":
+    wait = lambda: select.select([ours], [], [])
+else:
+    wait = lambda: None
+if pid:
+    begin = time.monotonic()
+    for _ in range(hops):
+        ours.send(b"x")
+        wait()
+        assert ours.recv(9) == b"x"
+    middle = time.monotonic()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("2q", 0, 500_000))
+    try:
+        ours.recv(9)
+    except BlockingIOError:
+        median = sorted(late)[len(late) // 2] if late else 0
+        print(time.monotonic() - middle, middle - begin, len(late), median)
+    ours.shutdown(socket.SHUT_RDWR)
+    os.waitpid(pid, 0)
+else:
+    while True:
+        wait()
+        if not (byte := ours.recv(9)):
+            break
+        ours.send(byte)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "kind"),
+    [
+        (PIPES, []),
+        (THREADS, []),
+        *((SOCKETS, [kind]) for kind in ("unix", "tcp", "poll", "epoll", "select", "timerfd")),
+    ],
+    ids=["pipes", "threads", "unix", "tcp", "poll", "epoll", "select", "timerfd"],
+)
+def test_few_stops_for_many_wakes(program, kind):
     with Experiment() as experiment:
         require_bpf_latch(experiment)
         experiment.add_host("h1", counter="cputime")
         experiment.synchronize_and_freeze()
-        process = start(experiment, "h1", sys.executable, "-c", program, str(HOPS))
+        process = start(experiment, "h1", sys.executable, "-c", program, str(HOPS), *kind)
         pidfd = os.pidfd_open(process.pid)
         experiment.progress(TIMESTEP, 60_000, pidfd)
         os.close(pidfd)
@@ -175,3 +247,14 @@ def test_timers_are_in_time(tmp_path):
     assert (ended.status, status) == (0, 0), ended
     assert ticks > elapsed / 0.005 / 2, ended  # on a loaded machine two may come as one
     assert late < 0.005, ended
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp", "epoll", "timerfd"])
+def test_timeouts_of_sockets_and_timerfds_are_in_time(tmp_path, kind):
+    ended = run_alone([sys.executable, "-c", SOCKETS, str(5 * HOPS), kind], tmp_path)
+    assert ended.status == 0, ended
+    timeout, played, ticks, late = (float(word) for word in ended.out.split())
+    assert timeout == pytest.approx(0.5, abs=0.05), ended
+    if kind == "timerfd":
+        assert ticks > played / 0.005 / 2, ended  # on a loaded machine two may come as one
+        assert late < 5_000_000, ended

@@ -10,14 +10,8 @@
  * over those that are still blocked so are interrupted, and will begin their calls
  * again. So these are only calls of which nobody can tell.
  */
-#include <limits.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
+#include <sys/types.h>
 #include <sys/user.h>
-#include <unistd.h>
-
-#include <linux/futex.h>
 
 #include "blocked.h"
 #include "calls.h"
@@ -26,6 +20,7 @@
 #include "handover.h"
 #include "host.h"
 #include "latch.h"
+#include "plain_wait.h"
 #include "slice.h"
 #include "stops.h"
 #include "task.h"
@@ -43,28 +38,11 @@ bool handover_is_free(const struct task *task)
 
 /* ---- who does ------------------------------------------------------------ */
 
-static bool is_pipe(pid_t tid, int fd)
+/* The engine has nothing to do where it blocks so. */
+static bool may_wait(const struct task *task)
 {
-	char path[48], target[16];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", tid, fd);
-	length = readlink(path, target, sizeof(target));
-	return length > 5 && !strncmp(target, "pipe:", 5);
-}
-
-/* To begin it again makes no difference. */
-static bool is_plain_wait(const struct task *task, const struct user_regs_struct *regs)
-{
-	int operation = (int)regs->rsi & FUTEX_CMD_MASK;
-
-	switch ((int64_t)regs->orig_rax) {
-	case SYS_read:
-		return regs->rdi <= INT_MAX && is_pipe(task->tid, (int)regs->rdi);
-	case SYS_futex:
-		return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
-	}
-	return false;
+	return plain_wait_may_pass(task->host, task->handover.call,
+				   task->handover.socket);
 }
 
 static size_t count(const struct host *host)
@@ -77,13 +55,14 @@ static size_t count(const struct host *host)
 	return tasks;
 }
 
-static bool may_begin(const struct task *task, const struct user_regs_struct *regs)
+static bool may_begin(struct task *task, const struct user_regs_struct *regs)
 {
 	const struct host *host = task->host;
 
 	return latch_lists_stops() && !engine.live && host->mult &&
 	       !host->instruction_mult && host->cores == 1 && !timed_stops(task) &&
-	       count(host) < HANDOVERS_MAX && is_plain_wait(task, regs);
+	       count(host) < HANDOVERS_MAX &&
+	       plain_wait(task, regs, &task->handover.socket) && may_wait(task);
 }
 
 static void begin(struct task *task)
@@ -149,7 +128,7 @@ static bool may_pass(const struct task *task)
 	/* Nor may the engine have to do something before, or after, each of their turns. */
 	LIST_FOREACH(other, &task->host->handovers, handover.entry)
 		if (cputime_left(other) != HEAP_NEVER || timed_stops(other) ||
-		    !LIST_EMPTY(&other->process->rings))
+		    !may_wait(other) || !LIST_EMPTY(&other->process->rings))
 			return false;
 	return true;
 }

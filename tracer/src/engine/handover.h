@@ -22,6 +22,7 @@ struct handover {
 	uint64_t argument;  /* with this first argument, */
 	unsigned int count; /* so often in a row */
 	bool on;	    /* it is in its host's list */
+	bool socket;	    /* the argument is a socket */
 	bool was_free;	    /* when the slice began */
 	LIST_ENTRY(task) entry;
 };

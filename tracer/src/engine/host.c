@@ -247,10 +247,15 @@ void host_run(struct host *host, int64_t until)
 		if (TAILQ_EMPTY(&host->ready) && !pty_settle(host) &&
 		    !handover_settle(host))
 			break;
-		task = TAILQ_FIRST(&host->ready);
 		if (host_now(host) >= until || rounds_interrupted())
 			break;
-		timers_tell(host);
+		if (!LIST_EMPTY(&host->lagging)) {
+			handover_settle(host); /* what they tell may wake one */
+			timers_tell(host);
+		}
+		task = TAILQ_FIRST(&host->ready);
+		if (!task)
+			continue;
 		limit = heap_time(&host->events);
 		slice_run(task, slice_limit(task, limit < until ? limit : until));
 		timers_revive(host);

@@ -194,7 +194,7 @@ void latch_let_pass(const struct task *task, int64_t call, uint64_t argument)
 
 	slot->call = (int32_t)call;
 	slot->argument = argument;
-	slot->passed = slot->free = 0;
+	slot->passed = slot->free = slot->spare = 0;
 	slot->ran = 0;
 	slot->passer = (uint32_t)task->tid;
 }
@@ -216,7 +216,7 @@ void latch_pass(bool allow)
 	uint32_t listed = (uint32_t)latch_stops_listed();
 
 	latch_stops->switched = real_clock(CLOCK_MONOTONIC);
-	latch_stops->pass_count = allow ? listed : listed - 1;
+	latch_stops->pass_count = allow ? listed : listed - 2;
 }
 
 int64_t latch_passes_ns(const struct task *task)

@@ -154,17 +154,25 @@ static int namespace_level(void)
 	FIND_ELEMENT(map),                                                     \
 	JUMP_IMM(BPF_JEQ, BPF_REG_0, 0, PASS_LENGTH - 5),                      \
 	MOV_REG(BPF_REG_8, BPF_REG_0),                                         \
+	/* none has stopped; or one, which may have woken it for nothing */    \
 	LOAD(BPF_W, BPF_REG_1, BPF_REG_8, STOPS_AT(count)),                    \
 	LOAD(BPF_W, BPF_REG_2, BPF_REG_8, STOPS_AT(pass_count)),               \
-	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 9),              \
+	MOV_IMM(BPF_REG_3, 1),                                                 \
+	JUMP_REG(BPF_JEQ, BPF_REG_1, BPF_REG_2, 5),                            \
+	ALU_IMM(BPF_ADD, BPF_REG_2, 1),                                        \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 12),             \
+	LOAD(BPF_W, BPF_REG_3, BPF_REG_6, SLOT(spare)),                        \
+	JUMP_IMM(BPF_JEQ, BPF_REG_3, 0, PASS_LENGTH - 14),                     \
+	MOV_IMM(BPF_REG_3, 0),                                                 \
+	STORE(BPF_W, BPF_REG_6, SLOT(spare), BPF_REG_3),                       \
 	MOV_REG(BPF_REG_1, BPF_REG_7),                                         \
 	CALL(BPF_FUNC_task_pt_regs),                                           \
 	LOAD(BPF_DW, BPF_REG_1, BPF_REG_0, REGS_AT(orig_rax)),                 \
 	LOAD(BPF_W, BPF_REG_2, BPF_REG_6, SLOT(call)),                         \
-	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 14),             \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 21),             \
 	LOAD(BPF_DW, BPF_REG_1, BPF_REG_0, REGS_AT(rdi)),                      \
 	LOAD(BPF_DW, BPF_REG_2, BPF_REG_6, SLOT(argument)),                    \
-	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 17),             \
+	JUMP_REG(BPF_JNE, BPF_REG_1, BPF_REG_2, PASS_LENGTH - 24),             \
 	LOAD(BPF_W, BPF_REG_1, BPF_REG_6, SLOT(passed)),                       \
 	ALU_IMM(BPF_ADD, BPF_REG_1, 1),                                        \
 	STORE(BPF_W, BPF_REG_6, SLOT(passed), BPF_REG_1),                      \
@@ -177,7 +185,7 @@ static int namespace_level(void)
 	LOAD(BPF_DW, BPF_REG_1, BPF_REG_6, SLOT(ran)),                         \
 	ALU_REG(BPF_ADD, BPF_REG_1, BPF_REG_0),                                \
 	STORE(BPF_DW, BPF_REG_6, SLOT(ran), BPF_REG_1)
-#define PASS_LENGTH 30
+#define PASS_LENGTH 37
 
 static int program_load(int slot_map, int stop_map, int tid_offset)
 {
@@ -250,6 +258,7 @@ static int program_load(int slot_map, int stop_map, int tid_offset)
 		MOV_IMM(BPF_REG_0, 0),
 		EXIT(),
 		STORE(BPF_W, BPF_REG_6, SLOT(fired), BPF_REG_9),
+		INSN(BPF_ST | BPF_MEM | BPF_W, BPF_REG_6, 0, SLOT(spare), 0),
 		MOV_IMM(BPF_REG_0, 1),
 		EXIT(),
 	};

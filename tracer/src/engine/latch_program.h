@@ -28,6 +28,7 @@ struct latch_slot {
 	uint32_t passed; /* so often it has */
 	uint32_t free;	 /* its id if it has where it last blocked */
 	int64_t ran;	 /* in ns, until it last did */
+	uint32_t spare;	 /* it may once more, after a stop */
 };
 
 #define STOPS 256 /* the last ones, in a ring */
@@ -50,7 +51,7 @@ struct latch_stop {
 
 struct latch_stops {
 	uint32_t count;
-	uint32_t pass_count; /* tasks may pass as long as there are so many */
+	uint32_t pass_count; /* tasks may pass as long as there are so many, or one more */
 	int64_t switched;    /* when the last one did */
 	uint8_t address_at[STOP_CALLS];
 	struct latch_stop ring[STOPS]; /* by the low bits of their number */

@@ -134,6 +134,8 @@ void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
 /* sockets.c: a duplicate of the process' descriptor; -1 if there is no such one. */
 int task_open(const struct task *task, int fd);
+/* Whether a task of this worker has ever given a socket a timeout. */
+bool sockets_have_timeouts(void);
 /* When a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER: it has none. */
 int64_t receive_deadline(const struct task *task, int fd);
 /* Which of its socket's timeouts may end a call: SO_RCVTIMEO, SO_SNDTIMEO; 0: none. */
