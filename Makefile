@@ -64,9 +64,10 @@ vm-test: $(if $(FULL),setup) ## test the kernel module on stock kernels in virtu
 	@scripts/system-packages.sh vm
 	@scripts/vm/test.sh $(if $(FULL),full)
 
-vm-bench: ## measure what the kernel module's virtual time costs, in virtual machines
+vm-bench: setup ## measure what the kernel module's virtual time costs, in virtual machines, and both engines side by side
 	@scripts/system-packages.sh vm
 	@TESTS=bench-all scripts/vm/test.sh
+	@scripts/vm/network.sh 6.1 python -m benchmarks.engines
 
 vm-debug: ## test the kernel module on a kernel with its checkers on: KASAN, lockdep, UBSAN, kmemleak
 	@scripts/system-packages.sh vm

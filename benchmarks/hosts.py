@@ -15,10 +15,12 @@ TIMESTEP = MSEC
 
 
 @contextlib.contextmanager
-def network(commands: list[list[str | Path]], cpus: int = 1) -> Iterator[Experiment]:
+def network(
+    commands: list[list[str | Path]], cpus: int = 1, engine: str | None = None
+) -> Iterator[Experiment]:
     """Freeze an experiment with a host for each command."""
     processes: list[subprocess.Popen[bytes]] = []
-    with Experiment(cpus=cpus) as experiment:
+    with Experiment(cpus=cpus, engine=engine) as experiment:
         for number in range(len(commands)):
             experiment.add_host(f"h{number}", counter="cputime")
         experiment.synchronize_and_freeze()

@@ -24,14 +24,14 @@ add_file() {
 }
 add_program() {
     local path library
-    path=$(PATH=$PATH:/sbin:/usr/sbin command -v "$1")
-    cp -L --remove-destination "$path" "$root/bin/$1"
+    path=$(PATH=$PATH:/sbin:/usr/sbin type -P "$1")
+    cp -L --remove-destination "$path" "$root/bin/$(basename "$1")"
     for library in $(ldd "$path" | grep -o '/[^ )]*'); do
         add_file "$library"
     done
 }
-for program in ip tc ping iperf3 ethtool; do
-    add_program $program
+for program in ip tc ping iperf3 ethtool true "$programs"/bin/*; do
+    add_program "$program"
 done
 add_program dash # busybox' shell prefers its own ip and ping
 ln -sf dash "$root/bin/sh"
@@ -55,9 +55,7 @@ rm "$root/list"
 
 cp "$module" "$root/mod/kronos.ko"
 cp -R "$programs"/* "$root/tests/"
-for program in kronos-kernel-engine tracer; do
-    mv "$root/tests/$program" "$root/bin/"
-done
+rm -r "$root/tests/bin"
 cp tests/vm/*.sh "$root/tests/"
 cp tests/vm/init "$root/init"
 mkdir -p "$(dirname "$output")"

@@ -14,9 +14,10 @@ for source in tests/vm/*.c; do
     program=$dir/$(basename "$source" .c)
     if [ ! -e "$program" ] || [ -n "$(find tests/vm/*.h "$source" kernel_module/uapi -newer "$program")" ]; then
         own=()
-        [ "$(basename "$source")" != library.c ] || own=("${library[@]}")
+        case $(basename "$source") in library.c | user.c) own=("${library[@]}") ;; esac
         gcc "${flags[@]}" -o "$program" "$source" "${own[@]}" -lpthread
     fi
 done
-make --silent --no-print-directory -C tracer build/kronos-kernel-engine build/tracer
-cp tracer/build/kronos-kernel-engine tracer/build/tracer "$dir"
+make --silent --no-print-directory -C tracer build/kronos-engine build/kronos-kernel-engine build/tracer
+mkdir -p "$dir/bin"
+cp tracer/build/kronos-engine tracer/build/kronos-kernel-engine tracer/build/tracer "$dir/bin"

@@ -11,9 +11,12 @@ cache=$PWD/.cache/vm
 programs=$cache/programs
 
 tests_for() { # KERNEL CPUS
-    awk -v cpus="$2" -v full="$full" \
-        '/^[^#]/ && $1 == cpus && ($2 == "always" || full != "") { print $3 }' tests/vm/tests
-    case $1 in *-debug) echo leaks ;; esac
+    local stock=1
+    case $1 in *-debug) stock= ;; esac
+    awk -v cpus="$2" -v full="$full" -v stock="$stock" '
+        /^[^#]/ && $1 == cpus && ($2 == "always" || $2 == "full" && full || $2 == "stock" && stock) { print $3 }' \
+        tests/vm/tests
+    [ -n "$stock" ] || echo leaks
 }
 
 prepare() { # KERNEL
