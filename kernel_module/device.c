@@ -118,6 +118,8 @@ static long clock_of_host(struct kronos_clock *clock)
 	for (i = 0; i < lp->cores; i++)
 		clock->monotonic_ns = max_t(u64, clock->monotonic_ns, kronos_core_now(&lp->core[i]));
 	clock->work_ns = atomic64_read(&lp->work);
+	clock->slices = READ_ONCE(lp->slices);
+	clock->tasks = atomic_read(&lp->tasks);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ void kronos_disk_blocked(struct kronos_task *t, unsigned int state)
 	atomic_inc(&waiting);
 	atomic_inc(&begun);
 	set_bit(KRONOS_DISK, &t->flags);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* note_vfork() sets its bit, then looks for this one */
 	if (test_bit(KRONOS_VFORK, &t->flags))
 		end_wait(t);
 }
@@ -81,7 +81,7 @@ static void note_vfork(struct task_struct *parent)
 	if (!t)
 		return;
 	set_bit(KRONOS_VFORK, &t->flags);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* kronos_disk_blocked() sets its bit, then looks for this one */
 	end_wait(t);
 }
 

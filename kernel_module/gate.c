@@ -77,6 +77,7 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 	set_bit(KRONOS_TURN, &t->flags);
 	kronos_task_active(t);
 	kronos_stats.slices++;
+	t->lp->slices++;
 	trace_kronos_turn(t->task->pid, t->lp->id, kronos_core_now(core));
 }
 

@@ -126,6 +126,7 @@ struct kronos_lp {		/* a host: the field's "logical process" */
 	u64 read_cost;		/* virtual ns per reading of a clock, if work is free */
 	atomic_t tasks;
 	atomic64_t work;	/* ns of CPU time charged */
+	u64 slices;		/* turns given */
 	char name[KRONOS_MODULE_NAME_MAX];
 	struct kronos_core core[];
 };

@@ -233,12 +233,25 @@ u64 notrace kronos_slice_now(void)
 	return now;
 }
 
+/* A task whose work is free has come to the window's end by reading the clock. */
+static void notrace end_turn(struct kronos_task *t)
+{
+	struct kronos_cpu *kc;
+
+	local_irq_disable();
+	kc = this_cpu_ptr(&kronos_cpus);
+	if (kc->task == t && !test_bit(KRONOS_CUT, &t->flags))
+		kronos_slice_expired(kc);
+	local_irq_enable();
+}
+
 u64 notrace kronos_slice_read(void)
 {
 	struct kronos_task *t = this_cpu_read(kronos_cpus.task);
 
 	/* Programs ask with preemption on; within the kernel it is mostly off. */
-	if (t && t->lp->read_cost && preemptible() && t->task == current)
-		atomic64_add(t->lp->read_cost, &t->core->position);
+	if (t && t->lp->read_cost && preemptible() && t->task == current &&
+	    atomic64_add_return(t->lp->read_cost, &t->core->position) >= (s64)kronos_gate_end())
+		end_turn(t);
 	return kronos_slice_now();
 }

@@ -146,7 +146,10 @@ class KronosCLI(CompletingCLI):
         for name in experiment.hosts:
             if experiment.engine == "kernel":  # which does not follow the calls of tasks
                 stats, clock = experiment.host_stats(name), experiment.host_time(name)
-                output(f"{name}: clock {format_duration(clock)}, CPU time {format_duration(stats.cpu_ns)}\n")
+                output(
+                    f"{name}: clock {format_duration(clock)}, "
+                    f"CPU time {format_duration(stats.cpu_ns)}, tasks: {stats.tasks}\n"
+                )
             else:
                 output(f"{_describe(experiment.host_status(name))}\n")
 

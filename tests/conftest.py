@@ -21,7 +21,12 @@ from tests.leftovers import state, wait_for
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Give each further attempt of a test a limit of time: pytest-timeout lets the first failure end it."""
+    """Skip what is not for the engine that is asked for.
+
+    Give each further attempt of a test a limit of time: pytest-timeout lets the first failure end it.
+    """
+    if os.environ.get("KRONOS_ENGINE") == "kernel" and (mark := item.get_closest_marker("user_engine")):
+        pytest.skip(f"of the user engine only: {mark.args[0]}")
     if getattr(item, "execution_count", 1) > 1:
         settings = pytest_timeout._get_item_settings(item)
         item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)

@@ -66,9 +66,8 @@ def children(pid: int) -> list[int]:
 
 def engines() -> list[int]:
     """Return the pids of the workers of this process' engine, the first one first."""
-    (first,) = (
-        pid for pid in children(os.getpid()) if Path(f"/proc/{pid}/comm").read_text() == "kronos-engine\n"
-    )
+    names = "kronos-engine\n", "kronos-kernel-e\n"
+    (first,) = (pid for pid in children(os.getpid()) if Path(f"/proc/{pid}/comm").read_text() in names)
     return [first, *children(first)]
 
 

@@ -153,6 +153,9 @@ struct kronos_clock {
 	__s64 monotonic_ns; /* out: the same on CLOCK_MONOTONIC */
 	__s64 work_ns;	    /* out: CPU time that was charged to the host or task */
 	__s64 real_ns;	    /* out: real time since the module was loaded */
+	__u64 slices;	    /* out, by host: times that a task of it was let run */
+	__u32 tasks;	    /* out, by host: now */
+	__u32 unused;
 };
 
 /*

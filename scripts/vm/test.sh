@@ -66,6 +66,7 @@ if [ -n "$full" ]; then
     for kernel in $kernels; do
         scripts/vm/network.sh "$kernel" || failed=1
         scripts/vm/network.sh "$kernel" bash tests/vm/kronos-api.sh || failed=1
+        scripts/vm/network.sh "$kernel" bash tests/vm/engine-tests.sh || failed=1
     done
     python3 scripts/vm/lab-test.py || failed=1
 fi

@@ -111,7 +111,11 @@ int64_t host_stats(uint32_t host, struct kronos_reply *reply)
 	struct kronos_clock clock;
 	int64_t result = read_clock(host, 0, &clock, reply);
 
-	reply->host_stats.cpu_ns = (uint64_t)clock.work_ns;
+	reply->host_stats = (struct kronos_host_stats){
+		.cpu_ns = (uint64_t)clock.work_ns,
+		.slices = clock.slices,
+		.tasks = clock.tasks,
+	};
 	return result < 0 ? result : 0;
 }
 

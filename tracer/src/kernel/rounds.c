@@ -10,12 +10,14 @@
 #include "watch.h"
 
 static bool frozen;
-static int watched;	     /* an epoll of what ends a progress ... */
-static unsigned int watches; /* ... besides the descriptor that is waited for */
+static int watched; /* an epoll of what ends a progress */
 
 void rounds_prepare(void)
 {
+	struct epoll_event hangup = { .events = 0 };
+
 	watched = epoll_create1(EPOLL_CLOEXEC);
+	epoll_ctl(watched, EPOLL_CTL_ADD, KRONOS_CONTROL_FD, &hangup);
 }
 
 bool rounds_frozen(void)
@@ -59,7 +61,6 @@ int64_t rounds_watch(int *fd)
 		return -EBADF;
 	*fd = -1;
 	watch_in(watched, EPOLL_CTL_ADD, kept);
-	watches++;
 	return kept;
 }
 
@@ -67,7 +68,6 @@ int64_t rounds_unwatch(int fd)
 {
 	watch_in(watched, EPOLL_CTL_DEL, fd);
 	close(fd);
-	watches--;
 	return 0;
 }
 
@@ -76,7 +76,7 @@ int64_t rounds_progress(const struct kronos_request *request, int until_fd,
 {
 	struct kronos_progress progress = {
 		.size = sizeof(progress),
-		.until_fd = watches || request->has_fd ? watched : -1,
+		.until_fd = watched,
 		.timestep_ns = request->arg[0],
 		.rounds = request->arg[1],
 	};
