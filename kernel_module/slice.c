@@ -112,6 +112,7 @@ void kronos_slice_limit(struct kronos_cpu *kc)
 	}
 	if (by_instructions(kc->task->lp)) {
 		kc->cut = U64_MAX;
+		charge(kc); /* or each interrupt would let the window begin anew */
 		kronos_instructions_arm(kc, instructions(kc->task));
 		return;
 	}

@@ -14,6 +14,7 @@
 #define PAGES 64
 #define TIMESTEP (100 * USEC)
 #define COST 7000 /* ns of virtual time for each */
+#define CHEAP 20
 #define ROUNDS 100
 #define OTHERS 12 /* faults that a program makes besides */
 
@@ -121,6 +122,29 @@ static void budget_is_kept(void)
 	stop();
 }
 
+/* A window of so many faults that the machine's own interrupts come in between, again and again. */
+static void interrupts_give_nothing(void)
+{
+	struct kronos_host host = counted_host(CHEAP);
+	int64_t clock;
+	long before;
+
+	initialize(KRONOS_INIT_KILL, 1);
+	spawn(add_host(&host), make_faults, &shared->faults[0]);
+	freeze();
+	progress(TIMESTEP, 1);
+	before = shared->faults[0];
+	clock = virtual_time(1);
+	progress(TIMESTEP, 2);
+	double made = (double)(shared->faults[0] - before);
+	double passed = (double)(virtual_time(1) - clock);
+
+	printf("%.0f faults in two windows of %lld\n", made, (long long)TIMESTEP / CHEAP);
+	CHECK(fabs(made - passed / CHEAP) < OTHERS);
+	CHECK(fabs(passed - 2 * TIMESTEP) < OTHERS * CHEAP);
+	stop();
+}
+
 /* Two tasks of one host: they take turns of a millisecond of its clock. */
 static void tasks_take_turns(void)
 {
@@ -170,6 +194,7 @@ int main(int argc, char **argv)
 	memset(shared, 0, sizeof(*shared));
 	clock_follows();
 	budget_is_kept();
+	interrupts_give_nothing();
 	tasks_take_turns();
 	return success();
 }
