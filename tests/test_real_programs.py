@@ -84,8 +84,7 @@ PROGRAMS = [
         (
             r"Stopped",
             r"Running",
-            r"Terminated",
-            r"done",
+            r"done 143",
         ),
         (2, 2.5),
     ),
@@ -111,7 +110,7 @@ PROGRAMS = [
         "sandboxes",
         (
             r"pid 2",
-            r"0\n[34]",
+            r"0\n1",
             r"nobody",
         ),
         (3, 3.5),
