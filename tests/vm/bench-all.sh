@@ -1,5 +1,5 @@
 # What virtual time costs; ratios are those of this machine.
-rmmod kronos
+unload
 echo "figure without the module:"
 bench clock
 insmod /mod/kronos.ko

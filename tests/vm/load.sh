@@ -1,7 +1,7 @@
 # Loading and unloading, again and again: the kernel's own clock and timers come back each time.
 source=/sys/devices/system/clocksource/clocksource0/current_clocksource
 device=/sys/devices/system/clockevents/clockevent0/current_device
-[ ! -e /dev/kronos ] || rmmod kronos
+[ ! -e /dev/kronos ] || unload
 clock_before=$(cat $source)
 timer_before=$(cat $device)
 i=0

@@ -7,6 +7,16 @@ set -- $1
 unset IFS
 name=$1
 shift
+# Tasks that were killed may have it open until they have ended.
+unload() {
+    tries=100
+    until rmmod kronos 2>/dev/null; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || rmmod kronos
+        sleep 0.1
+    done
+}
+
 [ -e /dev/kronos ] || [ "$name" = load ] || insmod /mod/kronos.ko free_limit_ms=5000
 if [ -e "/tests/$name.sh" ]; then
     . "/tests/$name.sh"

@@ -3,7 +3,7 @@
 pace=$1
 shift
 [ $# -gt 0 ] || set -- $(ls /tests/programs)
-rmmod kronos
+unload
 for program; do
     echo "$program:"
     case $pace:$program in
