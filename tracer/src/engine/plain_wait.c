@@ -39,7 +39,7 @@ static int option(int socket, int name)
 /* One that waits for more than a byte would return what is there if interrupted. */
 static bool is_plain_socket(const struct task *task, int fd)
 {
-	int own = task_open(task, fd), domain, least;
+	int own = process_open(task->process, fd), domain, least;
 
 	if (own < 0)
 		return false;

@@ -30,18 +30,6 @@ bool sockets_have_timeouts(void)
 	return used;
 }
 
-int task_open(const struct task *task, int fd)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, task->process->pid, 0);
-	int own;
-
-	if (pidfd < 0)
-		return -1;
-	own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	close(pidfd);
-	return own;
-}
-
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 {
 	struct timeval tv;
@@ -58,7 +46,7 @@ bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 	    tv.tv_sec >= TIMEOUT_MAX / USEC_PER_SEC || tv.tv_usec < 0 ||
 	    tv.tv_usec >= USEC_PER_SEC || (!tv.tv_sec && !tv.tv_usec))
 		return true; /* none, or the kernel says what is wrong with it */
-	fd = task_open(task, (int)regs->rdi);
+	fd = process_open(task->process, (int)regs->rdi);
 	if (fd < 0)
 		return true;
 	tv.tv_sec = BASE + tv.tv_sec * USEC_PER_SEC + tv.tv_usec;
@@ -91,7 +79,7 @@ static int64_t socket_deadline(const struct task *task, int fd, int option)
 
 int64_t receive_deadline(const struct task *task, int fd)
 {
-	int own = used ? task_open(task, fd) : -1;
+	int own = used ? process_open(task->process, fd) : -1;
 	int64_t deadline;
 
 	if (own < 0)
@@ -112,7 +100,7 @@ bool enter_getsockopt(struct task *task, struct user_regs_struct *regs)
 		rings_getsockopt(task, regs);
 		return true;
 	}
-	fd = task_open(task, (int)regs->rdi);
+	fd = process_open(task->process, (int)regs->rdi);
 	us = fd < 0 ? 0 : socket_timeout(fd, (int)regs->rdx);
 	tv = (struct timeval){ us / USEC_PER_SEC, us % USEC_PER_SEC };
 	if (fd >= 0)
@@ -148,7 +136,7 @@ static bool begin_socket_wait(struct task *task, int fd, int option,
 			      const struct timed_call *call)
 {
 	static const struct user_regs_struct none;
-	int own = task_open(task, fd);
+	int own = process_open(task->process, fd);
 	int64_t deadline;
 
 	if (own < 0)

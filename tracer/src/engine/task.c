@@ -77,6 +77,18 @@ struct process *process_find(pid_t pid)
 	return process;
 }
 
+int process_open(const struct process *process, int fd)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
+	int own;
+
+	if (pidfd < 0)
+		return -1;
+	own = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	close(pidfd);
+	return own;
+}
+
 static struct process *process_get(pid_t pid, struct host *host)
 {
 	struct process *process = process_find(pid);

@@ -137,6 +137,8 @@ struct task {
 int task_seize(pid_t pid, struct host *host);
 struct task *task_find(pid_t tid);
 struct process *process_find(pid_t pid);
+/* A duplicate of its descriptor; -1 if there is no such one. */
+int process_open(const struct process *process, int fd);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
 void task_ready(struct task *task, bool first);

@@ -132,9 +132,7 @@ void rings_setsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_getsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
-/* sockets.c: a duplicate of the process' descriptor; -1 if there is no such one. */
-int task_open(const struct task *task, int fd);
-/* Whether a task of this worker has ever given a socket a timeout. */
+/* sockets.c: whether a task of this worker has ever given a socket a timeout. */
 bool sockets_have_timeouts(void);
 /* When a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER: it has none. */
 int64_t receive_deadline(const struct task *task, int fd);

@@ -171,21 +171,16 @@ static struct timerfd *timerfd_get(struct process *process, int fd)
 static struct timerfd *timerfd_open(struct process *process, int fd)
 {
 	struct timerfd *timer = timerfd_get(process, fd);
-	int pidfd;
+	int own;
 
 	if (timer || procfs_fdinfo(process->pid, fd, "clockid:") < 0)
 		return timer;
-	pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-	if (pidfd < 0)
+	own = process_open(process, fd);
+	if (own < 0)
 		return NULL;
 	timer = xcalloc(sizeof(*timer));
 	timer->own.pid = getpid();
-	timer->own.fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	close(pidfd);
-	if (timer->own.fd < 0) {
-		free(timer);
-		return NULL;
-	}
+	timer->own.fd = own;
 	timer->fd = fd;
 	timer->process = process;
 	timer->timer.event.fire = timerfd_fire;

@@ -59,7 +59,7 @@ void tty_blocked(struct task *task)
 	if (!used || (task->wait.call && !task->wait.restart) ||
 	    !blocked_call(task, &call) || (call.nr != SYS_read && call.nr != SYS_readv))
 		return;
-	fd = task_open(task, (int)call.args[0]);
+	fd = process_open(task->process, (int)call.args[0]);
 	if (fd < 0)
 		return;
 	if (!ioctl(fd, TCGETS, &settings) && has_timeout(&settings) && !is_master(fd))
