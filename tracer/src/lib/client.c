@@ -96,8 +96,7 @@ static bool give_up(struct kronos *k, const struct kronos_request *request,
 }
 
 /* A signal must not lose the reply, but what may last ends for it: an interrupt that comes
- * before the engine has begun has no effect. With a mask it is heard
- * only while this waits. */
+ * before the engine has begun has no effect. Signals are held but for while this waits. */
 static bool await_reply(struct kronos *k, const struct kronos_request *request,
 			const sigset_t *mask)
 {
@@ -124,19 +123,17 @@ static bool await_reply(struct kronos *k, const struct kronos_request *request,
 static bool exchange(struct kronos *k, const struct kronos_request *request,
 		     const int *fds, size_t count)
 {
-	bool hold = may_last(request), answered;
 	sigset_t all, mask;
+	bool answered;
 
 	sigfillset(&all);
-	if (hold)
-		pthread_sigmask(SIG_SETMASK, &all, &mask);
+	pthread_sigmask(SIG_SETMASK, &all, &mask);
 	answered = message_send(k->control, request, sizeof(*request), fds, count);
 	if (!answered)
 		lost_engine(k);
 	else
-		answered = await_reply(k, request, hold ? &mask : NULL);
-	if (hold)
-		pthread_sigmask(SIG_SETMASK, &mask, NULL);
+		answered = await_reply(k, request, &mask);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	return answered;
 }
 
