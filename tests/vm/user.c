@@ -8,21 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
-#include "kronos.h"
+#include "orchestrator.h"
 
 #define ROUNDS 60000
-
-static struct kronos *k;
-
-#define TRY(call)                                                              \
-	({                                                                     \
-		int64_t result_ = (int64_t)(call);                             \
-		if (result_ < 0)                                               \
-			printf("%s: %s\n", #call, kronos_error(k));            \
-		CHECK(result_ >= 0);                                           \
-		result_;                                                       \
-	})
 
 /* It stands at its exec then, and the engine knows of it. */
 static void await_stop(pid_t pid)
@@ -75,13 +63,8 @@ int main(int argc, char **argv)
 	TRY(kronos_add_host(k, &host));
 	TRY(kronos_freeze(k, -1));
 	fflush(stdout);
-	pid = fork();
-	CHECK(pid >= 0);
-	if (!pid) {
-		execlp("tracer", "tracer", "--socket", kronos_socket(k), "--host", "h1", "--",
-		       argv[2], slack, NULL);
-		_exit(127);
-	}
+	pid = start((char *[]){ "tracer", "--socket", (char *)(uintptr_t)kronos_socket(k),
+				"--host", "h1", "--", argv[2], slack, NULL });
 	await_stop(pid);
 	end = (int)syscall(SYS_pidfd_open, pid, 0);
 	CHECK(end >= 0);
