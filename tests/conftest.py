@@ -16,6 +16,7 @@ import pytest
 import pytest_timeout
 from mininet.topo import Topo
 
+from mininet_kronos.experiment import Experiment
 from tests.leftovers import state, wait_for
 
 
@@ -75,6 +76,13 @@ def cpus(request) -> int:
     if len(os.sched_getaffinity(0)) < request.param:
         pytest.skip("this machine has one CPU only")
     return int(request.param)
+
+
+@pytest.fixture
+def experiment(cpus: int) -> Iterator[Experiment]:
+    """Yield an experiment that has been initialized, for any number of CPUs."""
+    with Experiment(cpus=cpus) as running:
+        yield running
 
 
 # Links without Mininet

@@ -20,12 +20,6 @@ SECOND = 1000 * MS
 YEAR = 365 * 24 * 3600 * SECOND
 
 
-@pytest.fixture
-def experiment(cpus):
-    with Experiment(cpus=cpus) as running:
-        yield running
-
-
 PYTHON = ("/usr/bin/python3", "-S", "-c")
 
 

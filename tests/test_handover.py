@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mininet_kronos.experiment import Experiment
-from tests.dilated import TIMESTEP, cpu_ns, require_bpf_latch, run_alone, start
+from tests.dilated import cpu_ns, require_bpf_latch, run_alone, run_to_end, start
 
 MS = 1_000_000
 HOPS = 4000
@@ -135,10 +135,7 @@ def test_few_stops_for_many_wakes(program, kind):
         experiment.add_host("h1", counter="cputime")
         experiment.synchronize_and_freeze()
         process = start(experiment, "h1", sys.executable, "-c", program, str(HOPS), *kind)
-        pidfd = os.pidfd_open(process.pid)
-        experiment.progress(TIMESTEP, 60_000, pidfd)
-        os.close(pidfd)
-        assert process.poll() == 0
+        assert run_to_end(experiment, process, 60_000)[1] == 0
         assert experiment.host_stats("h1").slices < HOPS / 2
 
 

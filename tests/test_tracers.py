@@ -18,12 +18,6 @@ MS = 1_000_000
 TRACER = str(native_path("tracer"))
 
 
-@pytest.fixture
-def experiment(cpus):
-    with Experiment(cpus=cpus) as running:
-        yield running
-
-
 def test_standalone_tracers_are_waited_for():
     with Experiment(expected_tracers=2) as experiment:
         with pytest.raises(EngineError, match="0 of 2 tracers"):
