@@ -1,6 +1,6 @@
 # TCP over a bottleneck of 8 Mbit/s, and over a link that loses 1 %: the same goodput at every pace.
 #   tcp-rate RUNS SECONDS [RANDOM]: so many runs of so many virtual seconds at each pace; without losses one is enough.
-#   RANDOM more runs with random losses, which agree no better than chance lets them: by 3 % after 10 000 segments.
+#   RANDOM more runs with random losses, which agree no better than chance lets them: by 10 % after 10 000 segments.
 . /tests/network.sh
 runs=${1:-3}
 seconds=${2:-10}
