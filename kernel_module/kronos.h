@@ -283,7 +283,7 @@ int kronos_wait_fd(struct file *file, s64 timeout);
 int kronos_wait_until(bool (*condition)(void), s64 timeout);
 /* In the real tick. */
 void kronos_wait_tick(void);
-/* Conditions may have changed. */
+/* Conditions may have changed, or how it is seen that time is up. */
 void kronos_wait_poke(void);
 
 /* ---- virtual rdtsc (tsc.c) ------------------------------------------------- */

@@ -106,6 +106,7 @@ void kronos_rounds_thaw(void)
 	kronos_clock_thaw();
 	on_each_cpu(thaw_cpu, NULL, true);
 	kronos_gate_release();
+	kronos_wait_poke(); /* whose deadlines the real tick has watched */
 }
 
 void kronos_rounds_end(void)

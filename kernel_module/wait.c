@@ -9,82 +9,80 @@
 
 #include "kronos.h"
 
-static DECLARE_WAIT_QUEUE_HEAD(waiters);
-static DEFINE_RAW_SPINLOCK(deadlines_lock);
-static LIST_HEAD(deadlines);
+static DEFINE_RAW_SPINLOCK(sleepers_lock);
+static LIST_HEAD(sleepers);
 
-struct deadline {
+struct sleeper {
 	struct list_head entry;
-	struct task_struct *task;
-	u64 time; /* kronos_real_ns() */
+	struct wait_queue_entry wait; /* also in the queue of what it polls */
+	u64 deadline;		      /* kronos_real_ns() */
 };
 
-static void begin(struct deadline *deadline, s64 timeout)
+static void begin(struct sleeper *s, s64 timeout)
 {
-	deadline->task = current;
-	deadline->time = timeout < 0 ? U64_MAX : kronos_real_ns() + timeout;
-	raw_spin_lock_irq(&deadlines_lock);
-	list_add(&deadline->entry, &deadlines);
-	raw_spin_unlock_irq(&deadlines_lock);
+	init_waitqueue_func_entry(&s->wait, woken_wake_function);
+	s->wait.private = current;
+	s->deadline = timeout < 0 ? U64_MAX : kronos_real_ns() + timeout;
+	raw_spin_lock_irq(&sleepers_lock);
+	list_add(&s->entry, &sleepers);
+	raw_spin_unlock_irq(&sleepers_lock);
 }
 
-static void end(struct deadline *deadline)
+static void end(struct sleeper *s)
 {
-	raw_spin_lock_irq(&deadlines_lock);
-	list_del(&deadline->entry);
-	raw_spin_unlock_irq(&deadlines_lock);
+	raw_spin_lock_irq(&sleepers_lock);
+	list_del(&s->entry);
+	raw_spin_unlock_irq(&sleepers_lock);
+}
+
+static void wake_due(u64 now)
+{
+	unsigned long flags;
+	struct sleeper *s;
+
+	raw_spin_lock_irqsave(&sleepers_lock, flags);
+	list_for_each_entry(s, &sleepers, entry)
+		if (s->deadline <= now)
+			woken_wake_function(&s->wait, TASK_NORMAL, 0, NULL);
+	raw_spin_unlock_irqrestore(&sleepers_lock, flags);
 }
 
 void kronos_wait_tick(void)
 {
-	u64 now = kronos_real_ns();
-	struct deadline *d;
-
-	raw_spin_lock(&deadlines_lock);
-	list_for_each_entry(d, &deadlines, entry)
-		if (d->time <= now)
-			wake_up_process(d->task);
-	raw_spin_unlock(&deadlines_lock);
+	wake_due(kronos_real_ns());
 }
 
 void kronos_wait_poke(void)
 {
-	wake_up_all(&waiters);
+	wake_due(U64_MAX);
 }
 
 /* Returns 1 to look again, or what ends the wait. Free, nobody calls kronos_wait_tick(). */
-static int sleep_until(const struct deadline *deadline)
+static int sleep_until(struct sleeper *s)
 {
 	if (signal_pending(current))
 		return -EINTR;
-	if (kronos_real_ns() >= deadline->time)
+	if (kronos_real_ns() >= s->deadline)
 		return 0;
-	schedule_timeout(kronos_frozen() ? MAX_SCHEDULE_TIMEOUT : 1);
+	wait_woken(&s->wait, TASK_INTERRUPTIBLE, kronos_frozen() ? MAX_SCHEDULE_TIMEOUT : 1);
 	return 1;
 }
 
 int kronos_wait_until(bool (*condition)(void), s64 timeout)
 {
-	DEFINE_WAIT(wait);
-	struct deadline deadline;
-	int result;
+	struct sleeper s;
+	int result = 1;
 
-	begin(&deadline, timeout);
-	do {
-		prepare_to_wait(&waiters, &wait, TASK_INTERRUPTIBLE);
-		result = 1;
-		if (condition())
-			break;
-		result = sleep_until(&deadline);
-	} while (result > 0);
-	finish_wait(&waiters, &wait);
-	end(&deadline);
+	begin(&s, timeout);
+	while (result > 0 && !condition())
+		result = sleep_until(&s);
+	end(&s);
 	return result;
 }
 
 struct poll_waiter {
 	poll_table table;
-	wait_queue_entry_t entry;
+	struct sleeper sleeper;
 	wait_queue_head_t *head;
 };
 
@@ -95,30 +93,26 @@ static void add_to_queue(struct file *file, wait_queue_head_t *head, poll_table 
 	if (waiter->head)
 		return; /* what can be read is on the first one */
 	waiter->head = head;
-	add_wait_queue(head, &waiter->entry);
+	add_wait_queue(head, &waiter->sleeper.wait);
+}
+
+static bool is_ready(struct file *file, struct poll_waiter *waiter)
+{
+	return file && (vfs_poll(file, waiter->head ? NULL : &waiter->table) & waiter->table._key);
 }
 
 int kronos_wait_fd(struct file *file, s64 timeout)
 {
-	const __poll_t events = EPOLLIN | EPOLLHUP | EPOLLERR;
 	struct poll_waiter waiter = { .head = NULL };
-	struct deadline deadline;
-	int result;
+	int result = 1;
 
 	init_poll_funcptr(&waiter.table, add_to_queue);
-	waiter.table._key = events;
-	init_waitqueue_entry(&waiter.entry, current);
-	begin(&deadline, timeout);
-	do {
-		set_current_state(TASK_INTERRUPTIBLE);
-		result = 1;
-		if (file && (vfs_poll(file, waiter.head ? NULL : &waiter.table) & events))
-			break;
-		result = sleep_until(&deadline);
-	} while (result > 0);
-	__set_current_state(TASK_RUNNING);
-	end(&deadline);
+	waiter.table._key = EPOLLIN | EPOLLHUP | EPOLLERR;
+	begin(&waiter.sleeper, timeout);
+	while (result > 0 && !is_ready(file, &waiter))
+		result = sleep_until(&waiter.sleeper);
+	end(&waiter.sleeper);
 	if (waiter.head)
-		remove_wait_queue(waiter.head, &waiter.entry);
+		remove_wait_queue(waiter.head, &waiter.sleeper.wait);
 	return result;
 }

@@ -2,7 +2,8 @@
 /*
  * Frozen, the clock stands while programs that are not dilated go on; stepped,
  * it moves by exactly what was asked for, and timers follow. Free again, it goes
- * on from where it stood, and the wall clock is right.
+ * on from where it stood, the wall clock is right, and who waits in real time
+ * goes on, too.
  */
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -97,6 +98,28 @@ static void timers(void)
 	close(fd);
 }
 
+/* A child that sleeps in real time, and has begun to. */
+static pid_t start_sleeper(void)
+{
+	char path[32], state;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (!pid) {
+		wait_real(SEC);
+		_exit(0);
+	}
+	sprintf(path, "/proc/%d/stat", pid);
+	do {
+		FILE *file = fopen(path, "r");
+
+		wait_real(MSEC);
+		CHECK(file && fscanf(file, "%*d %*s %c", &state) == 1);
+		fclose(file);
+	} while (state == 'R');
+	return pid;
+}
+
 static bool is_free(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
@@ -114,6 +137,8 @@ int main(int argc, char **argv)
 	double by_counter;
 	int other = open(KRONOS_MODULE_DEVICE, O_RDWR | O_CLOEXEC);
 	int64_t wall;
+	pid_t sleeper;
+	int status;
 
 	while (now() < first.monotonic + 50 * MSEC)
 		;
@@ -126,7 +151,9 @@ int main(int argc, char **argv)
 	stands(seconds);
 	steps();
 	timers();
+	sleeper = start_sleeper();
 	stop();
+	CHECK(waitpid(sleeper, &status, 0) == sleeper && !status);
 	CHECK(is_free(other));
 	after = read_all();
 	wall = after.wall - before.wall;
