@@ -17,9 +17,13 @@ frozen_stays() {
     [ "$(cat $cpu)" = 1 ]
 }
 again
-virtual 1 1000 0 60 -- sleep 2 -- sh -c 'while :; do :; done' -- sh -c 'while :; do :; done' &
+mkfifo /tmp/tried
+virtual 1 1000 0 600 -- sh -c 'read line </tmp/tried; sleep 2' -- sh -c 'while :; do :; done' -- \
+    sh -c 'while :; do :; done' &
 await-frozen
 frozen_stays
+echo >/tmp/tried
 wait $!
+rm /tmp/tried
 again
 sleep 0.1
