@@ -1,4 +1,4 @@
 # Nothing keeps the module after experiments, however they ended.
 /tests/owner 5
-rmmod kronos
+unload
 [ "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" != kronos ]
