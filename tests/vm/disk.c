@@ -17,10 +17,12 @@
 #define LIMIT "/sys/module/kronos/parameters/disk_limit_ms"
 #define BLOCK 4096
 #define BLOCKS 256
+#define STEP (10 * MSEC) /* of the module: by which the clock goes on at once */
 
 static struct {
 	int64_t delay;	 /* of an answer */
 	int64_t elapsed; /* that the reader has seen */
+	int64_t real;	 /* in which it has */
 } *shared;
 
 /* ---- the disk ----------------------------------------------------------------- */
@@ -122,49 +124,67 @@ static void detach(pid_t server)
 
 /* ---- who reads it ------------------------------------------------------------- */
 
-static void read_call(int fd)
+static void wait_for(void (*wait)(void *), void *argument)
+{
+	int64_t real = real_time(), start = now();
+
+	wait(argument);
+	shared->elapsed = now() - start;
+	shared->real = real_time() - real;
+}
+
+static void read_block(void *fd)
 {
 	static _Alignas(BLOCK) char block[BLOCK];
-	int64_t start = now();
 
-	CHECK(pread(fd, block, BLOCK, 64 * BLOCK) == BLOCK);
-	shared->elapsed = now() - start;
+	CHECK(pread(*(int *)fd, block, BLOCK, 64 * BLOCK) == BLOCK);
 }
 
 static void read_direct(void *unused)
 {
+	int fd = open(DISK, O_RDONLY | O_DIRECT);
+
 	(void)unused;
-	read_call(open(DISK, O_RDONLY | O_DIRECT));
+	wait_for(read_block, &fd);
 }
 
 static void read_buffered(void *unused)
 {
+	int fd = open(DISK, O_RDONLY);
+
 	(void)unused;
-	read_call(open(DISK, O_RDONLY));
+	wait_for(read_block, &fd);
+}
+
+static void touch(void *page)
+{
+	CHECK(!*(const volatile char *)page);
 }
 
 static void read_mapped(void *unused)
 {
 	int fd = open(DISK, O_RDONLY);
-	const volatile char *page = mmap(NULL, BLOCK, PROT_READ, MAP_PRIVATE, fd, 192 * BLOCK);
-	int64_t start = now();
+	void *page = mmap(NULL, BLOCK, PROT_READ, MAP_PRIVATE, fd, 192 * BLOCK);
 
 	(void)unused;
-	CHECK(page != MAP_FAILED && !page[0]);
-	shared->elapsed = now() - start;
+	CHECK(page != MAP_FAILED);
+	wait_for(touch, page);
 }
 
-static void wait_for_child(void *unused)
+static void await_child(void *unused)
 {
 	static const struct timespec sleep = { .tv_nsec = 100 * MSEC };
-	int64_t start = now();
 
 	(void)unused;
 	if (!vfork()) {
 		syscall(SYS_nanosleep, &sleep, NULL);
 		_exit(0);
 	}
-	shared->elapsed = now() - start;
+}
+
+static void wait_for_child(void *unused)
+{
+	wait_for(await_child, unused);
 }
 
 /* Another host, for which time passes. */
@@ -188,7 +208,8 @@ static void set_limit(int64_t ns)
 
 struct result {
 	int64_t elapsed;      /* virtual, for the reader */
-	int64_t disks;	      /* real, in which time stood */
+	int64_t real;	      /* meanwhile */
+	int64_t disks;	      /* real, in which time stood and there was nothing else to wait for */
 	unsigned long forced; /* times that it went on nevertheless */
 };
 
@@ -211,10 +232,12 @@ static struct result run(void (*reader)(void *), int64_t delay, int64_t rounds)
 	stop();
 	shared->delay = 0;
 	result.elapsed = shared->elapsed;
+	result.real = shared->real;
 	result.disks = (int64_t)stats.disks_ns;
 	result.forced = (unsigned long)stats.disks_forced;
-	printf("%lld ns virtual, %lld ns for disks, forced %lu times\n", (long long)result.elapsed,
-	       (long long)result.disks, result.forced);
+	printf("%lld ns virtual, %lld ns real, %lld ns for disks, forced %lu times\n",
+	       (long long)result.elapsed, (long long)result.real, (long long)result.disks,
+	       result.forced);
 	return result;
 }
 
@@ -222,20 +245,20 @@ static void stands(void (*reader)(void *))
 {
 	struct result result = run(reader, SEC / 2, 1000);
 
-	CHECK(result.elapsed < 10 * MSEC);
-	CHECK(result.disks >= SEC / 4 && !result.forced);
+	CHECK(result.elapsed < 10 * MSEC && result.real >= SEC / 2);
+	CHECK(result.disks > 0 && !result.forced);
 }
 
-/* Slower than real time it may be, if there is much to do. */
+/* By no more than real time exceeds the limit; but for a step, and for what the reader's own readings take. */
 static void goes_on(void)
 {
 	struct result result;
+	int64_t limit = SEC / 2;
 
-	set_limit(SEC / 2);
+	set_limit(limit);
 	result = run(read_direct, 2 * SEC, 10000);
-	set_limit(5 * SEC);
-	CHECK(result.forced && result.disks >= SEC / 2);
-	CHECK(result.elapsed > 0 && result.elapsed < 5 * SEC);
+	CHECK(result.forced && result.disks > 0);
+	CHECK(result.elapsed > 0 && result.elapsed <= result.real - limit + STEP + USEC);
 }
 
 static void parents_are_no_obstacle(void)
@@ -254,10 +277,12 @@ int main(void)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(shared != MAP_FAILED);
 	server = attach();
+	set_limit(1000 * SEC); /* a busy machine's answers may take longer than they should */
 	stands(read_direct);
 	stands(read_buffered);
 	stands(read_mapped);
 	goes_on();
+	set_limit(5 * SEC);
 	parents_are_no_obstacle();
 	detach(server);
 	return success();

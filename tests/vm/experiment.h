@@ -122,6 +122,15 @@ static inline int64_t virtual_time(int host)
 	return clock.now_ns;
 }
 
+/* Since the module was loaded. */
+static inline int64_t real_time(void)
+{
+	struct kronos_clock clock = { .size = sizeof(clock) };
+
+	CHECK(!ioctl(device, KRONOS_IOC_CLOCK, &clock));
+	return clock.real_ns;
+}
+
 static inline int64_t work_of(int host)
 {
 	struct kronos_clock clock = { .size = sizeof(clock), .host = (unsigned int)host };

@@ -56,7 +56,7 @@ static int64_t work_of_host(int host)
 }
 
 /* Frozen, the machine's clock stands and real time passes. */
-static void real_time(void)
+static void real_time_passes(void)
 {
 	int64_t start = TRY(kronos_real_time(k)), stands = now();
 
@@ -125,7 +125,7 @@ int main(void)
 	alone = start(standalone);
 	CHECK(TRY(kronos_freeze(k, -1)) == 1);
 	CHECK(kronos_now(k) == 0);
-	real_time();
+	real_time_passes();
 	CHECK(time_to_end(alone) >= 300 * MSEC);
 	watches();
 	silent_tracer();
