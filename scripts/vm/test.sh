@@ -47,6 +47,24 @@ run() { # KERNEL
     fi
 }
 
+# Once more, below what others have printed since: what failed, with the last lines of what it and the kernel have said.
+show_failures() { # REPORT...
+    awk '
+        function show(   i) {
+            for (i = count > 4 ? count - 4 : 0; i < count; i++)
+                print substr(said[i], 1, 120)
+            count = failed = 0
+        }
+        FNR == 1 { fails = 0 }
+        / s  (start|ok|fail|success) |: no line for |--- the console/ { show() }
+        / s  fail / { fails++; failed = 1; print; next }
+        /: no line for / { print }
+        /--- the console/ && !fails { failed = 1; next }
+        /(: | s    )\[ *[0-9]+\.[0-9]+\]/ && !/BUG|WARNING|RIP: 0010|panic|lockup|stall|unstable/ { next }
+        failed { said[count++] = $0 }
+        END { show() }' "$@" | head -n 15 >&2
+}
+
 set -o pipefail
 scripts/vm/programs.sh "$programs"
 rm -f "$cache"/report-*
@@ -71,8 +89,7 @@ if [ -n "$full" ]; then
     python3 scripts/vm/lab-test.py || failed=1
 fi
 if [ -n "$failed" ]; then
-    # Once more, below what others have printed since.
-    grep -hE ' s  fail |BUG|WARNING|panic|RIP: 0010|given up' "$cache"/report-* | tail -8 | cut -c 1-120 >&2 || true
+    show_failures "$cache"/report-*
     echo "vm-test: failed" >&2
     exit 1
 fi

@@ -19,6 +19,7 @@ unload() {
 
 [ -e /dev/kronos ] || [ "$name" = load ] || insmod /mod/kronos.ko free_limit_ms=5000
 if [ -e "/tests/$name.sh" ]; then
+    set -x # so that a failure shows which command it was
     . "/tests/$name.sh"
 else
     "/tests/$name" "$@"
