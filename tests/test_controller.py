@@ -213,6 +213,10 @@ def test_a_broken_controller_is_one_line(broken, handler, lines, pace, delay):
 
 
 def test_messages_that_go_in_circles_in_no_time_are_reported(broken):
-    """They take CPU time in no virtual time; then, since the clock goes on, they are also a flood."""
-    said = broken(CIRCLE)
-    assert re.fullmatch(SPINS, said[0]) and all(re.fullmatch(FLOODS, line) for line in said[1:]), said
+    """They take CPU time in no virtual time; then, since the clock goes on, they are also a flood.
+
+    Whether the controller or the switch has taken too much of it first depends on the machine.
+    """
+    said, spins = broken(CIRCLE), SPINS.replace("c0", "(c0|ovs)")
+    assert re.fullmatch(spins, said[0]), said
+    assert all(re.fullmatch(f"{spins}|{FLOODS}", line) for line in said[1:]), said

@@ -66,7 +66,6 @@ PROGRAMS = [
             r"child",
         ),
         (2, 3),
-        natively=True,
     ),
     Program(
         "perl",
@@ -77,7 +76,6 @@ PROGRAMS = [
             r"child",
         ),
         (1.25, 1.5),
-        natively=True,
     ),
     Program(
         "expect",
