@@ -44,7 +44,33 @@ class Endpoint:
         return self.address
 
 
-class KronosController(KronosNodeMixin, Controller):
+class _Late(type):
+    """Makes of a controller no more than its name, until there is a net."""
+
+    def __call__(cls, name: str, *args: Any, **params: Any) -> Any:
+        controller = cls.__new__(cls)  # type: ignore[call-overload]
+        controller.name, controller.arguments = name, (args, params)
+        return controller
+
+
+class LateController(KronosNodeMixin, metaclass=_Late):
+    """A controller that may be made before its net, as in Mininet, and joins it when it is added."""
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def join(self, kronos: Pump) -> None:
+        """Make the rest of the controller, or do nothing if that has been done."""
+        if "arguments" in self.__dict__:
+            args, params = self.__dict__.pop("arguments")
+            self.__init__(self.name, *args, **params, kronos=kronos)  # type: ignore[misc]
+
+    def __getattr__(self, attribute: str) -> Any:
+        if "arguments" in self.__dict__:
+            require_pump(self, self.name, None)
+        raise AttributeError(f"{type(self).__name__} has no {attribute}")
+
+
+class KronosController(LateController, Controller):
     """Runs a controller's program as a logical process that takes part in the rounds."""
 
     _ports: ClassVar[set[int]] = set()  # of the net's controllers
@@ -222,7 +248,7 @@ class KronosRyu(KronosController):
         return bool(installed())
 
 
-class KronosRemoteController(KronosNodeMixin, RemoteController):
+class KronosRemoteController(LateController, RemoteController):
     """A controller that somebody else runs, in real time: for debugging."""
 
     def __init__(self, name: str, *args: Any, kronos: Pump | None = None, **params: Any) -> None:

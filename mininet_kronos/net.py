@@ -19,14 +19,14 @@ from mininet.util import macColonHex
 
 from mininet_kronos import settings
 from mininet_kronos.clean import make_directory
-from mininet_kronos.controller import KronosRyu
+from mininet_kronos.controller import KronosRyu, LateController
 from mininet_kronos.errors import (
     KronosError,
     ParameterError,
     UnknownNodeError,
 )
 from mininet_kronos.experiment import Experiment
-from mininet_kronos.link import KronosIntf, KronosLink
+from mininet_kronos.link import KronosIntf, KronosLink, check_link_class
 from mininet_kronos.machine import check_machine, check_ryu
 from mininet_kronos.net_checks import check_params, check_topo
 from mininet_kronos.net_ovs import SharedOVS
@@ -137,6 +137,7 @@ class KronosNet(WaitingNet):
         self.pump = Pump(self.experiment, directory)
         self._sharedOVS = SharedOVS(self.pump)
         self.pump.require_ovs = self._sharedOVS.require
+        self.pump.add_link = self.addLink
         try:
             self.experiment.initialize()
         except BaseException:
@@ -325,11 +326,19 @@ class KronosNet(WaitingNet):
         return self._inside(super().addSwitch(name, cls, **{"kronos": self.pump, **params}), self.switches)
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
-        """Add a controller, as in Mininet."""
-        if isinstance(name, str):
-            params["kronos"] = self.pump
-        node = super().addController(name, controller, **params)
-        return node if node is None else self._inside(node, self.controllers)
+        """Add a controller, as in Mininet: one that has been made before, or that is made now."""
+        node = (controller or self.controller)(name, **params) if isinstance(name, str) else name
+        if isinstance(node, LateController):
+            node.join(self.pump)
+        return self._inside(super().addController(node), self.controllers) if node else None
+
+    def addLink(
+        self, node1: Any, node2: Any, port1: Any = None, port2: Any = None, cls: Any = None, **params: Any
+    ) -> Any:
+        """Add a link, as in Mininet; with the user engine only one in virtual time."""
+        if self.experiment.engine == "user":
+            check_link_class(f"{node1}-{node2}", cls or self.link)
+        return super().addLink(node1, node2, port1, port2, cls, **params)
 
     def delNode(self, node: Any, nodes: list[Any] | None = None) -> None:
         """Delete a node and its links, and end every task of its logical process; its name is free again."""

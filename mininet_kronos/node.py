@@ -155,6 +155,10 @@ class KronosNodeMixin:
         """Run a command and return its output, as in Mininet; nothing while the net is being taken down."""
         return "" if self.kronos.stopping else super().cmd(*args, **params)  # type: ignore[misc]
 
+    def linkTo(self, node: Any, link: Any = None) -> Any:
+        """Link to another node, as in Mininet; the net knows of it."""
+        return self.kronos.add_link(self, node, cls=link)
+
     # Other processes
 
     def popen(self, *args: Any, **params: Any) -> KronosPopen:

@@ -60,6 +60,7 @@ class Pump:
         self.stopped = False
         self.target: int | None = None  # virtual time that a run() is to reach
         self.require_ovs: Callable[[str], PrivateOVS]  # starts the net's Open vSwitch, if it does not run
+        self.add_link: Callable[..., object]  # the net's
         self.stopping = False  # Mininet takes the net down, whose processes have ended
         self.output_listeners: list[OutputListener] = []
         self.tick_listeners: list[Callable[[], None]] = []  # several times a second of real time

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 from mininet_kronos import ryu_frameworks as frameworks
@@ -125,4 +126,6 @@ def find_application(module: str, arguments: list[str]) -> str | None:
 
 
 if __name__ == "__main__":
+    if sys.path[0] == str(Path.cwd()):
+        sys.path.append(sys.path.pop(0))  # a ryu.py there is no Ryu
     sys.exit(main())

@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mininet.link import TCLink
 from mininet.topo import SingleSwitchTopo, Topo
 
 from mininet_kronos import KronosError, KronosNet
@@ -86,6 +88,14 @@ def test_a_node_that_is_outside_virtual_time_is_refused():
         with pytest.raises(KronosError) as raised:
             KronosNet(topo=Pair(), **params)
         assert re.fullmatch(r"\w+: \w+ is outside virtual time; use KronosHost, .*", one_line(raised.value))
+
+
+def test_a_link_that_is_outside_virtual_time_is_refused():
+    for link in TCLink, partial(TCLink, bw=10):
+        with pytest.raises(KronosError) as raised:
+            KronosNet(topo=Pair(), link=link)
+        said = one_line(raised.value)
+        assert said == "h1-s1: TCLink is outside virtual time; use KronosLink, which is the default"
 
 
 CALLS = [

@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
-from mininet_kronos import KronosController, KronosRyu
+from mininet_kronos import KronosController, KronosRemoteController, KronosRyu
 from mininet_kronos.demo import busy_loops
-from mininet_kronos.errors import ParameterError
+from mininet_kronos.errors import KronosError, ParameterError
 from tests.conftest import Pair, ping
 
 FREE = {"counter": "free"}
+LAUNCHER = f"{sys.executable} -m mininet_kronos.ryu_launcher"
+LISTEN = "--ofp-tcp-listen-port %d "
 
 
 def free_pair():
@@ -51,11 +53,8 @@ def test_a_dilated_controllers_computation_comes_on_top(make_net):
 
 
 def test_any_controller_that_is_a_program(make_net):
-    def controller(name, **params):
-        command = f"{sys.executable} -m mininet_kronos.ryu_launcher"
-        cargs = "--ofp-tcp-listen-port %d mininet_kronos.apps.learning_switch"
-        return KronosController(name, command=command, cargs=cargs, control_delay="1ms", **params)
-
+    cargs = LISTEN + "mininet_kronos.apps.learning_switch"
+    controller = KronosController("c0", command=LAUNCHER, cargs=cargs, control_delay="1ms")
     net = make_net(free_pair(), controller=controller, autoStaticArp=True)
     result, text = ping(net["h1"], net["h2"], 3)
     assert result.replies == {1: 24.0, 2: 22.0, 3: 20.0}, text
@@ -65,6 +64,42 @@ def test_without_a_delay_the_first_ping_takes_no_longer(make_net):
     net = make_net(free_pair(), autoStaticArp=True)
     result, text = ping(net["h1"], net["h2"], 3)
     assert result.replies == {1: 20.0, 2: 20.0, 3: 20.0}, text
+
+
+def test_controllers_are_made_as_in_mininet(make_net):
+    """By a function of the name alone, or before the net: by themselves, or to be added and kept."""
+    for controller in lambda name: KronosRyu(name, control_delay="1ms"), KronosRyu("c7", control_delay="1ms"):
+        net = make_net(free_pair(), controller=controller, autoStaticArp=True)
+        result, text = ping(net["h1"], net["h2"], 2)
+        assert result.replies == {1: 24.0, 2: 22.0}, text
+        net.stop()
+    kept = KronosRyu("c0", port=6654)
+    net = make_net(free_pair(), controller=None, start=False)
+    assert net.addController(kept) is kept is net["c0"]
+    net.start()
+    assert kept.port == 6654 and net.pingAll() == 0
+
+
+BESIDE = """
+from mininet_kronos.apps.learning_switch import LearningSwitch
+class Beside(LearningSwitch):
+    pass
+"""
+
+
+def test_a_script_beside_may_be_called_ryu(make_net, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ryu.py").write_text("")
+    (tmp_path / "beside.py").write_text(BESIDE)
+    net = make_net(free_pair(), controller=KronosController("c0", command=LAUNCHER, cargs=LISTEN + "beside"))
+    assert net.pingAll() == 0
+
+
+def test_a_controller_without_a_net_says_so():
+    with pytest.raises(KronosError, match="c0: KronosRyu works only in a KronosNet"):
+        KronosRyu("c0").start()
+    with pytest.raises(KronosError, match="c0: KronosRemoteController works only in a KronosNet"):
+        KronosRemoteController("c0", ip="127.0.0.1").cmd("true")
 
 
 @pytest.mark.parametrize("bad", ["5", "-1ms", 5])

@@ -144,6 +144,14 @@ def test_links_are_deleted_and_added_in_a_frozen_net(direct):
     assert round_trip(h1, h2) == pytest.approx(14, abs=0.03)
 
 
+def test_a_node_links_to_another(make_net):
+    net = make_net(None, start=False, controller=None, switch=KronosOVSBridge)
+    switch, hosts = net.addSwitch("s1"), [net.addHost("h1"), net.addHost("h2")]
+    assert [switch.linkTo(host) for host in hosts] == net.links
+    net.start()
+    assert net.pingAll() == 0
+
+
 def test_addresses_are_not_asked_for_again(direct):
     """That would be in real time, and take its place among frames and random numbers."""
     _, h1, h2 = direct(host={"ipv6": True})
