@@ -3,8 +3,10 @@
  * The gate: where a dilated task waits, on its return to user mode, for its
  * turn. What it did in the kernel is done and is not disturbed. A task comes to
  * the gate after each wait in the kernel, and when its turn is cut. A host has
- * as many turns at once as it has cores; tasks get them first come, first
- * served, as long as the core's clock has not reached the end of the window.
+ * as many turns at once as it has cores; who has received least CPU time is the
+ * next, of equals who came first, as long as the core's clock has not reached
+ * the end of the window. A core is kept free for a task that is on its way from
+ * a wait: it may be the next.
  */
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
@@ -19,19 +21,48 @@ static bool gate_open;	 /* in a progress */
 
 /* ---- turns; all under gate_lock ------------------------------------------- */
 
+#define task_of(node) rb_entry_safe(node, struct kronos_task, queued)
+
+/* To be called before anybody comes or goes. */
+static void raise_floor(struct kronos_lp *lp)
+{
+	struct kronos_task *first = task_of(rb_first_cached(&lp->queue));
+	u64 least = first ? first->received : U64_MAX;
+	unsigned int i;
+
+	for (i = 0; i < lp->cores; i++)
+		if (lp->core[i].holder)
+			least = min(least, READ_ONCE(lp->core[i].holder->received));
+	if (least != U64_MAX)
+		lp->floor = max(lp->floor, least);
+}
+
+static bool has_received_less(struct rb_node *a, const struct rb_node *b)
+{
+	return task_of(a)->received < task_of(b)->received;
+}
+
+/* What it did not want while it waited it does not get later, but for one turn. */
+static void catch_up(struct kronos_task *t)
+{
+	raise_floor(t->lp);
+	t->received = max(t->received, t->lp->floor - min(t->lp->floor, KRONOS_QUANTUM_NS));
+}
+
 static void enqueue(struct kronos_task *t)
 {
-	if (list_empty(&t->lp->queue))
+	if (!kronos_lp_queues(t->lp))
 		list_add_tail(&t->lp->ready, &ready);
-	list_add_tail(&t->queued, &t->lp->queue);
+	rb_add_cached(&t->queued, &t->lp->queue, has_received_less);
 }
 
 static void dequeue(struct kronos_task *t)
 {
-	if (list_empty(&t->queued))
+	if (RB_EMPTY_NODE(&t->queued))
 		return;
-	list_del_init(&t->queued);
-	if (list_empty(&t->lp->queue))
+	rb_erase_cached(&t->queued, &t->lp->queue);
+	RB_CLEAR_NODE(&t->queued);
+	if (!kronos_lp_queues(t->lp))
 		list_del_init(&t->lp->ready);
 }
 
@@ -41,6 +72,8 @@ static void give_up_turn(struct kronos_task *t)
 	clear_bit(KRONOS_CUT, &t->flags);
 	if (!test_and_clear_bit(KRONOS_TURN, &t->flags))
 		return;
+	raise_floor(t->lp);
+	t->lp->holders--;
 	t->core->holder = NULL;
 	t->since = max_t(u64, t->since, atomic64_read(&t->core->position));
 }
@@ -74,6 +107,7 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 	t->core = core;
 	t->turn = 0;
 	core->holder = t;
+	t->lp->holders++;
 	set_bit(KRONOS_TURN, &t->flags);
 	kronos_task_active(t);
 	kronos_stats.slices++;
@@ -81,15 +115,22 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 	trace_kronos_turn(t->task->pid, t->lp->id, kronos_core_now(core));
 }
 
+/* Who is on the way may be the next. */
+static bool all_are_awaited(const struct kronos_lp *lp)
+{
+	return (int)(lp->cores - lp->holders) <= atomic_read(&lp->coming);
+}
+
 /* Gives turns to those who wait; all but the caller must then be woken. */
 static void give_turns(struct kronos_lp *lp, struct kronos_task *caller, struct llist_head *wake)
 {
 	struct kronos_task *t, *next;
 
-	list_for_each_entry_safe(t, next, &lp->queue, queued) {
+	for (t = task_of(rb_first_cached(&lp->queue)); t; t = next) {
 		struct kronos_core *core = free_core(t);
 
-		if (!core)
+		next = task_of(rb_next(&t->queued));
+		if (!core || all_are_awaited(lp))
 			return;
 		if (!before_end(lp, t->since))
 			continue;
@@ -121,7 +162,41 @@ void kronos_gate_wake(struct irq_work *work)
 	kronos_quiet_poke();
 }
 
+/* ---- on the way ------------------------------------------------------------- */
+
+void kronos_gate_coming(struct kronos_task *t)
+{
+	if (!test_and_set_bit(KRONOS_COMING, &t->flags))
+		atomic_inc(&t->lp->coming);
+}
+
+static bool arrive(struct kronos_task *t)
+{
+	if (!test_and_clear_bit(KRONOS_COMING, &t->flags))
+		return false;
+	atomic_dec(&t->lp->coming);
+	return true;
+}
+
+void kronos_gate_forget(struct kronos_task *t)
+{
+	arrive(t);
+}
+
 /* ---- at the gate ---------------------------------------------------------- */
+
+static void wait_for_turn(struct kronos_task *t)
+{
+	bool cut = test_bit(KRONOS_CUT, &t->flags);
+
+	if (cut)
+		give_up_turn(t);
+	if (test_bit(KRONOS_TURN, &t->flags) || !RB_EMPTY_NODE(&t->queued))
+		return;
+	if (!cut)
+		catch_up(t);
+	enqueue(t);
+}
 
 static bool may_pass(struct kronos_task *t, struct llist_head *wake)
 {
@@ -129,18 +204,13 @@ static bool may_pass(struct kronos_task *t, struct llist_head *wake)
 
 	if (!pass && !kronos_frozen())
 		pass = !test_bit(KRONOS_HELD, &t->flags);
-	if (pass) {
+	if (pass)
 		dequeue(t);
-		return true;
-	}
-	if (test_bit(KRONOS_CUT, &t->flags))
-		give_up_turn(t);
-	if (test_bit(KRONOS_TURN, &t->flags))
-		return true;
-	if (list_empty(&t->queued))
-		enqueue(t);
+	else
+		wait_for_turn(t);
+	arrive(t);
 	give_turns(t->lp, t, wake);
-	return test_bit(KRONOS_TURN, &t->flags);
+	return pass || test_bit(KRONOS_TURN, &t->flags);
 }
 
 static bool try_to_pass(struct kronos_task *t)
@@ -197,7 +267,7 @@ static void gate(struct callback_head *work)
 
 void kronos_gate_init_task(struct kronos_task *t)
 {
-	INIT_LIST_HEAD(&t->queued);
+	RB_CLEAR_NODE(&t->queued);
 	init_task_work(&t->gate, gate);
 }
 
@@ -224,7 +294,9 @@ void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned 
 
 void kronos_gate_leave_core(struct kronos_cpu *kc, struct kronos_task *t)
 {
-	if (!test_bit(KRONOS_TURN, &t->flags))
+	bool came = arrive(t);
+
+	if (!came && !test_bit(KRONOS_TURN, &t->flags))
 		return;
 	raw_spin_lock(&gate_lock);
 	give_up_turn(t);
@@ -298,15 +370,15 @@ u64 kronos_gate_earliest(void)
 void kronos_gate_release(void)
 {
 	struct kronos_lp *lp;
-	struct kronos_task *t;
+	struct rb_node *node;
 	LLIST_HEAD(wake);
 
 	rcu_read_lock();
 	raw_spin_lock_irq(&gate_lock);
 	list_for_each_entry(lp, &ready, ready)
-		list_for_each_entry(t, &lp->queue, queued)
-			if (!test_and_set_bit(KRONOS_POSTED, &t->flags))
-				llist_add(&t->wake, &wake);
+		for (node = rb_first_cached(&lp->queue); node; node = rb_next(node))
+			if (!test_and_set_bit(KRONOS_POSTED, &task_of(node)->flags))
+				llist_add(&task_of(node)->wake, &wake);
 	raw_spin_unlock_irq(&gate_lock);
 	wake_all(&wake);
 	rcu_read_unlock();

@@ -46,7 +46,7 @@ int kronos_lp_add(const struct kronos_host *config)
 	lp = kzalloc(struct_size(lp, core, cores), GFP_KERNEL);
 	if (!lp)
 		return -ENOMEM;
-	INIT_LIST_HEAD(&lp->queue);
+	lp->queue = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&lp->ready);
 	lp->id = ++host_count;
 	lp->pace = config->pace;

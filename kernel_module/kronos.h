@@ -11,6 +11,7 @@
 #include <linux/irq_work.h>
 #include <linux/llist.h>
 #include <linux/percpu.h>
+#include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/task_work.h>
 
@@ -18,6 +19,7 @@
 
 #define KRONOS_HOSTS_MAX 4096
 #define KRONOS_CORES_MAX 1024
+#define KRONOS_QUANTUM_NS ((u64)NSEC_PER_MSEC) /* of a turn, if others of the host wait */
 
 /* ---- what the kernel does not export (symbols.c) ------------------------- */
 
@@ -119,8 +121,11 @@ struct kronos_core {
 
 struct kronos_lp {		/* a host: the field's "logical process" */
 	struct list_head entry; /* in creation order */
-	struct list_head queue; /* tasks at the gate that wait for a turn */
 	struct list_head ready; /* among the hosts whose queue is not empty */
+	struct rb_root_cached queue; /* for turns: who has received least first */
+	u64 floor;		/* what the least served of those who want CPU time has received */
+	u32 holders;		/* of turns */
+	atomic_t coming;	/* tasks on their way to the gate */
 	u32 id, pace, counter, cores;
 	u64 cost;		/* virtual ns per unit of work, 32.32; 0: it is free */
 	u64 read_cost;		/* virtual ns per reading of a clock, if work is free */
@@ -133,7 +138,7 @@ struct kronos_lp {		/* a host: the field's "logical process" */
 
 struct kronos_task {
 	struct hlist_node node;	    /* by task_struct */
-	struct list_head queued;    /* in kronos_lp.queue */
+	struct rb_node queued;	    /* in kronos_lp.queue */
 	struct callback_head gate;  /* brings it to the gate */
 	struct llist_node wake, dead;
 	struct rcu_head rcu;
@@ -143,6 +148,7 @@ struct kronos_task {
 	unsigned long flags;	    /* bits: KRONOS_* below */
 	u64 since;		    /* its own clock, or that of whoever has woken it */
 	u64 turn;		    /* ns of its turn so far: CPU time, or virtual with instructions */
+	u64 received;		    /* in turns, as of kronos_lp.floor where it waited; 0 if work is free */
 	u64 work;		    /* ns of CPU time charged */
 	u64 slack;		    /* its timer slack before */
 	s64 disk_lead;		    /* ns that real time led when its first disk wait in this call began */
@@ -151,6 +157,7 @@ struct kronos_task {
 enum {
 	KRONOS_ARMED,  /* the gate's work is queued */
 	KRONOS_ACTIVE, /* runs, or will without anybody's doing */
+	KRONOS_COMING, /* counts in kronos_lp.coming */
 	KRONOS_GATED,  /* is in the gate: nothing is counted */
 	KRONOS_HELD,   /* waits for the freeze */
 	KRONOS_TURN,   /* holds its core */
@@ -167,6 +174,11 @@ u32 kronos_lp_count(void);
 /* The clock of the host that is furthest ahead. */
 u64 kronos_lp_latest(void);
 void kronos_lp_free_all(void);
+/* Tasks of it wait for turns. */
+static inline bool kronos_lp_queues(const struct kronos_lp *lp)
+{
+	return !RB_EMPTY_ROOT(&lp->queue.rb_root);
+}
 
 /* Under RCU, or with preemption off. */
 struct kronos_task *kronos_task_find(struct task_struct *task);
@@ -249,6 +261,10 @@ void kronos_gate_init_task(struct kronos_task *t);
 void kronos_gate_arm(struct kronos_task *t);
 /* In the middle of the switch away from a task that sleeps, or is dead. */
 void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned int state);
+/* It is new, or woken from a wait: soon it is at the gate, or waits again. */
+void kronos_gate_coming(struct kronos_task *t);
+/* Only in stop_machine(). */
+void kronos_gate_forget(struct kronos_task *t);
 void kronos_gate_leave_core(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_gate_wake(struct irq_work *work);
 /* Opens the gate until the clocks reach `end`. */

@@ -34,8 +34,10 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		kronos_task_drop(t);
 		return;
 	}
-	if (kronos_frozen())
+	if (kronos_frozen()) {
+		kronos_gate_coming(t);
 		kronos_task_active(t);
+	}
 	kronos_gate_arm(t);
 }
 
@@ -96,8 +98,11 @@ static void on_wake(void *data, struct task_struct *task)
 	t = kronos_task_find(task);
 	if (!t)
 		return;
-	if (!test_bit(KRONOS_ACTIVE, &t->flags) && !test_bit(KRONOS_GATED, &t->flags) && !in_hardirq())
-		t->since = max(t->since, kronos_slice_now());
+	if (!test_bit(KRONOS_ACTIVE, &t->flags) && !test_bit(KRONOS_GATED, &t->flags)) {
+		if (!in_hardirq())
+			t->since = max(t->since, kronos_slice_now());
+		kronos_gate_coming(t);
+	}
 	kronos_task_active(t);
 	kronos_disk_woken(t);
 }

@@ -13,8 +13,6 @@
 #include "kronos.h"
 #include "trace.h"
 
-#define QUANTUM_NS NSEC_PER_MSEC /* of a turn, if others of the host wait */
-
 static unsigned int free_limit_ms = 1000;
 module_param(free_limit_ms, uint, 0644);
 MODULE_PARM_DESC(free_limit_ms, "CPU time after which a task whose work is free loses its turn");
@@ -56,7 +54,7 @@ static u64 cost_of(struct kronos_task *t, u64 units)
 static void charge(struct kronos_cpu *kc)
 {
 	struct kronos_task *t = kc->task;
-	u64 done = ticks(kc), ns = kronos_tsc_to_ns(done), taken;
+	u64 done = ticks(kc), ns = kronos_tsc_to_ns(done), taken, turn;
 
 	kc->start += done;
 	if (by_instructions(t->lp)) {
@@ -64,11 +62,14 @@ static void charge(struct kronos_cpu *kc)
 
 		kc->counted = kronos_instructions(kc);
 		taken = cost_of(t, kc->counted - before);
-		t->turn += taken;
+		turn = taken;
 	} else {
 		taken = cost_of(t, ns);
-		t->turn += ns;
+		turn = ns;
 	}
+	t->turn += turn;
+	if (t->lp->cost)
+		WRITE_ONCE(t->received, t->received + turn);
 	t->work += ns;
 	atomic64_add(ns, &t->lp->work);
 	atomic64_add(taken, &t->core->position);
@@ -88,8 +89,8 @@ static u64 budget(struct kronos_task *t)
 		return free_limit() - min(t->turn, free_limit());
 	if (left <= 0)
 		return 0;
-	if (left >= (s64)mul_u64_u64_shr(QUANTUM_NS, t->lp->cost, 32))
-		return QUANTUM_NS;
+	if (left >= (s64)mul_u64_u64_shr(KRONOS_QUANTUM_NS, t->lp->cost, 32))
+		return KRONOS_QUANTUM_NS;
 	return mul_u64_u64_div_u64(left, 1ULL << 32, t->lp->cost);
 }
 
@@ -98,7 +99,7 @@ static u64 instructions(struct kronos_task *t)
 {
 	s64 left = kronos_gate_end() - atomic64_read(&t->core->position);
 
-	left = min_t(s64, left, QUANTUM_NS);
+	left = min_t(s64, left, KRONOS_QUANTUM_NS);
 	return left > 0 ? mul_u64_u64_div_u64(left, 1ULL << 32, t->lp->cost) + 1 : 1;
 }
 
@@ -186,7 +187,7 @@ static bool turn_is_over(struct kronos_task *t)
 		kronos_stats.max_overrun_ns = max(kronos_stats.max_overrun_ns, overrun);
 		return true;
 	}
-	return t->turn >= QUANTUM_NS && !list_empty(&t->lp->queue);
+	return t->turn >= KRONOS_QUANTUM_NS && kronos_lp_queues(t->lp);
 }
 
 void kronos_slice_expired(struct kronos_cpu *kc)

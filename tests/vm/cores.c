@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Tasks that never wait share their host's virtual CPUs: each gets as much CPU time, and none more than one CPU's.
+ * Tasks share their host's virtual CPUs: each gets as much CPU time, and none more than one CPU's, those that never wait
+ * and those that wait for each other all the time.
  */
 #include <math.h>
 
@@ -16,6 +17,29 @@ static void spin(void *unused)
 		;
 }
 
+static int ping[2], pong[2];
+
+static void pass_on(int from, int to)
+{
+	char byte;
+
+	while (read(from, &byte, 1) == 1)
+		CHECK(write(to, &byte, 1) == 1);
+}
+
+static void first_of_pair(void *unused)
+{
+	(void)unused;
+	CHECK(write(ping[1], "", 1) == 1);
+	pass_on(pong[0], ping[1]);
+}
+
+static void second_of_pair(void *unused)
+{
+	(void)unused;
+	pass_on(ping[0], pong[1]);
+}
+
 static int64_t work_of_task(pid_t pid)
 {
 	struct kronos_clock clock = { .size = sizeof(clock), .tid = pid };
@@ -24,7 +48,8 @@ static int64_t work_of_task(pid_t pid)
 	return clock.work_ns;
 }
 
-static void share(unsigned int cores, int tasks)
+/* Every function is a task. */
+static void share(unsigned int cores, void (**functions)(void *), int tasks)
 {
 	struct kronos_host host = plain_host(1.0);
 	double due = (double)ROUNDS * MSEC * ((int)cores < tasks ? (double)cores / tasks : 1);
@@ -36,7 +61,7 @@ static void share(unsigned int cores, int tasks)
 	initialize(KRONOS_INIT_KILL, (unsigned int)tasks);
 	id = add_host(&host);
 	for (int i = 0; i < tasks; i++)
-		pids[i] = spawn(id, spin, NULL);
+		pids[i] = spawn(id, functions[i], NULL);
 	freeze();
 	progress(MSEC, 20);
 	for (int i = 0; i < tasks; i++)
@@ -58,10 +83,15 @@ static void share(unsigned int cores, int tasks)
 
 int main(void)
 {
-	share(1, 2);
-	share(2, 1);
-	share(2, 2);
-	share(2, 3);
-	share(4, 3);
+	void (*computing[])(void *) = { spin, spin, spin };
+	void (*waiting[])(void *) = { spin, first_of_pair, second_of_pair };
+
+	CHECK(!pipe(ping) && !pipe(pong));
+	share(1, computing, 2);
+	share(2, computing, 1);
+	share(2, computing, 2);
+	share(2, computing, 3);
+	share(4, computing, 3);
+	share(1, waiting, 3);
 	return success();
 }
