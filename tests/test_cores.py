@@ -1,5 +1,7 @@
 """Hosts with several virtual CPUs: how much work each of their tasks gets done in a time."""
 
+import sys
+
 import pytest
 
 from mininet_kronos.errors import ParameterError
@@ -9,6 +11,16 @@ from tests.dilated import cpu_ns, start
 MS = 1_000_000
 ROUNDS = 100
 SPIN = ("sh", "-c", "while :; do :; done")
+
+# Two processes that wait for each other all the time.
+PAIR = """
+import os
+there, back = os.pipe(), os.pipe()
+os.write(there[1], b"x")
+read, write = (there[0], back[1]) if os.fork() else (back[0], there[1])
+while byte := os.read(read, 1):
+    os.write(write, byte)
+"""
 
 
 @pytest.mark.parametrize(
@@ -24,6 +36,19 @@ def test_tasks_share_the_cores(cores, loops, share):
         experiment.progress(MS, ROUNDS)
         used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
     assert used == pytest.approx([share] * loops, rel=0.2)
+
+
+def test_tasks_that_wait_for_each_other_get_as_much_as_one_that_never_waits():
+    with Experiment() as experiment:
+        experiment.add_host("h1", counter="cputime")
+        experiment.synchronize_and_freeze()
+        processes = [start(experiment, "h1", *command) for command in (SPIN, (sys.executable, "-c", PAIR))]
+        experiment.progress(MS, 500)  # their starts
+        before = [cpu_ns(process) for process in processes]
+        experiment.progress(MS, 3 * ROUNDS)
+        used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
+    assert used[0] == pytest.approx(1, rel=0.2)
+    assert used[1] > 0
 
 
 @pytest.mark.parametrize("cores", [0, -1, 1.5, 5000, "two"])

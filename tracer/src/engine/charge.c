@@ -28,6 +28,7 @@
 #include "links.h"
 #include "slice.h"
 #include "task.h"
+#include "turns.h"
 
 /* Real time that a host may compute in no virtual time before its clock goes on. */
 #define BURST_MAX (250 * NSEC_PER_MSEC)
@@ -135,6 +136,12 @@ static uint64_t work_end(const struct slice *slice, uint64_t end)
 	return end - wake_ticks - stop_ticks;
 }
 
+static void charge_task(struct task *task, int64_t ns)
+{
+	cputime_charge(task, ns);
+	turns_charge(task, ns);
+}
+
 void charge_counted(const struct slice *slice, uint64_t count)
 {
 	struct host *host = slice->host;
@@ -143,7 +150,7 @@ void charge_counted(const struct slice *slice, uint64_t count)
 	host->stats.slices++;
 	host->stats.cpu_ns += (uint64_t)ns;
 	slice->task->turn += ns;
-	cputime_charge(slice->task, ns * slice->shares);
+	charge_task(slice->task, ns * slice->shares);
 	if (slice->base + ns > host->clock)
 		host->clock = slice->base + ns;
 }
@@ -191,10 +198,10 @@ static void charge_parts(const struct part *parts, size_t count, int64_t ns)
 	for (size_t i = 1; i < count; i++) {
 		int64_t part = (int64_t)((double)parts[i].real * each);
 
-		cputime_charge(parts[i].task, part);
+		charge_task(parts[i].task, part);
 		ns -= part;
 	}
-	cputime_charge(parts[0].task, ns);
+	charge_task(parts[0].task, ns);
 }
 
 /* No clock of theirs goes backwards. */
@@ -223,7 +230,7 @@ void charge(const struct slice *slice, int64_t limit, uint64_t end)
 	for (size_t i = 0; i < count; i++)
 		parts[i].task->turn += parts[i].real;
 	if (engine.live) {
-		cputime_charge(slice->task, real);
+		charge_task(slice->task, real);
 		return;
 	}
 	if (!host->mult) {

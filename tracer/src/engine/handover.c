@@ -36,6 +36,11 @@ bool handover_is_free(const struct task *task)
 	       latch_is_free(task);
 }
 
+bool handover_ran_out(const struct task *task)
+{
+	return task->state == TASK_AWAY && latch_ran_out(task);
+}
+
 /* ---- who does ------------------------------------------------------------ */
 
 /* The engine has nothing to do where it blocks so. */

@@ -35,6 +35,8 @@ struct part {
 
 /* It is blocked, or runs, and nothing will stop it before its host's slice ends. */
 bool handover_is_free(const struct task *task);
+/* It ran when the slice's time was over. */
+bool handover_ran_out(const struct task *task);
 /* The latch has stopped the task. */
 void handover_woken(struct task *task);
 /* It ends, executes something else, or is not to be in the list for another reason. */

@@ -44,7 +44,8 @@ struct host {
 	int64_t busy;		/* CPU time of its tasks, in virtual ns */
 	struct heap events;
 	LIST_HEAD(, timer) lagging; /* see timer.c */
-	struct task_queue ready; /* stopped tasks that want to run, in turn */
+	struct task_queue ready; /* stopped tasks that want to run: turns.c */
+	int64_t received;	/* by the one of them that ran last, before it did */
 	struct task_list tasks;
 	struct task_list handovers; /* see handover.h */
 	LIST_HEAD(, uptime_file) uptimes;

@@ -39,15 +39,13 @@
 #include "tcp_timers.h"
 #include "timens.h"
 #include "timers.h"
+#include "turns.h"
 #include "uptime.h"
 
 #define SEIZE_OPTIONS                                                          \
 	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |    \
 	 PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE |  \
 	 PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
-
-/* A task that only stops, and never blocks, lets others of its host run too. */
-#define TURN (200 * NSEC_PER_USEC)
 
 /* A task that has run so long without a stop is out of control. */
 #define RUNAWAY_USEC 2000000
@@ -164,7 +162,7 @@ void task_gone(struct task *task)
 		cputime_forget(&task->cpu);
 		sched_forget(task);
 		if (task->state == TASK_READY)
-			TAILQ_REMOVE(&host->ready, task, ready_entry);
+			turns_leave(task);
 		LIST_REMOVE(task, host_entry);
 		host->task_count--;
 		process_put(task->process);
@@ -217,19 +215,14 @@ int task_seize(pid_t pid, struct host *host)
 	return 0;
 }
 
-void task_ready(struct task *task, bool first)
+void task_ready(struct task *task, bool goes_on)
 {
 	struct host *host = task->host;
 
 	engine_assert(task->state != TASK_READY);
 	task->state = TASK_READY;
 	terminal_left(task);
-	if (first && task->turn < TURN) {
-		TAILQ_INSERT_HEAD(&host->ready, task, ready_entry);
-	} else {
-		TAILQ_INSERT_TAIL(&host->ready, task, ready_entry);
-		task->turn = 0;
-	}
+	turns_enter(task, goes_on);
 	/* Whoever woke it did so now: its host's clock cannot be earlier. */
 	if (engine.slice.task && engine.slice.task->host != host)
 		host_advance(host, host_now(engine.slice.task->host));
@@ -248,7 +241,7 @@ void task_promote(struct task *task)
 void task_leave_queue(struct task *task)
 {
 	engine_assert(task->state == TASK_READY);
-	TAILQ_REMOVE(&task->host->ready, task, ready_entry);
+	turns_leave(task);
 	task->state = TASK_AWAY;
 	task->cut = false;
 	task_promote(task);

@@ -114,6 +114,7 @@ struct task {
 	bool latch_spent;      /* a plain latch has fired and must be re-armed */
 	uint64_t latch_armed;  /* a plain one goes off with this switch of the task's */
 	int64_t turn;	       /* real ns that it has run since it last queued */
+	int64_t received;      /* its CPU time, or as of others where it waited: turns.c */
 	bool vforking;	       /* waits for its vfork child, which is no wait */
 	bool exiting;
 	bool overdue; /* joining for long, and no longer waited for */
@@ -141,7 +142,7 @@ struct process *process_find(pid_t pid);
 int process_open(const struct process *process, int fd);
 /* Lets the task run until it blocks or stops. Low level: see slice_run(). */
 void task_resume(struct task *task);
-void task_ready(struct task *task, bool first);
+void task_ready(struct task *task, bool goes_on);
 /* Gives it back the priority that the watchdog has taken away. */
 void task_promote(struct task *task);
 /* What task_resume() does first. */

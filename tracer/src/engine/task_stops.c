@@ -28,6 +28,7 @@
 #include "timens.h"
 #include "timers.h"
 #include "tsc.h"
+#include "turns.h"
 #include "uptime.h"
 
 static unsigned int ends_seen; /* since SIGCHLD was last taken */
@@ -148,7 +149,7 @@ static void stop_exit(struct task *task)
 static void on_stop(struct task *task, int status)
 {
 	int signal = WSTOPSIG(status), event = status >> 16;
-	bool first = engine.slice.task == task && !task->cut;
+	bool goes_on = engine.slice.task == task && !task->cut;
 	bool interrupted = task->interrupted;
 
 	engine.stats.stops++;
@@ -158,7 +159,7 @@ static void on_stop(struct task *task, int status)
 	task->interrupted = false;
 	/* Only a leader that stood still while another thread called exec. */
 	if (task->state == TASK_READY) {
-		TAILQ_REMOVE(&task->host->ready, task, ready_entry);
+		turns_leave(task);
 		task->state = TASK_AWAY;
 	}
 	task->in_call = event && event != PTRACE_EVENT_STOP;
@@ -176,7 +177,7 @@ static void on_stop(struct task *task, int status)
 			uptime_join(task->process);
 		}
 		if (!timed_enter(task))
-			first = false;
+			goes_on = false;
 		if (task->parked)
 			return;
 		break;
@@ -199,7 +200,7 @@ static void on_stop(struct task *task, int status)
 			return;
 		break;
 	}
-	task_ready(task, first);
+	task_ready(task, goes_on);
 }
 
 void task_stopped(pid_t tid, int status)

@@ -148,7 +148,7 @@ static void demote_free(struct slice *slice)
 	if (!slice->last)
 		return;
 	LIST_FOREACH(task, &slice->last->handovers, handover.entry) {
-		if (latch_ran_out(task)) {
+		if (handover_ran_out(task)) {
 			slice->runner = task;
 		} else if (handover_is_free(task)) {
 			demote(task);
