@@ -327,7 +327,8 @@ class KronosNet(WaitingNet):
 
     def addController(self, name: Any = "c0", controller: Any = None, **params: Any) -> Any:
         """Add a controller, as in Mininet: one that has been made before, or that is made now."""
-        node = (controller or self.controller)(name, **params) if isinstance(name, str) else name
+        made_by = controller or self.controller or KronosRyu
+        node = made_by(name, **params) if isinstance(name, str) else name
         if isinstance(node, LateController):
             node.join(self.pump)
         return self._inside(super().addController(node), self.controllers) if node else None

@@ -78,6 +78,9 @@ def test_controllers_are_made_as_in_mininet(make_net):
     assert net.addController(kept) is kept is net["c0"]
     net.start()
     assert kept.port == 6654 and net.pingAll() == 0
+    net.stop()
+    net = make_net(free_pair(), controller=None, start=False)
+    assert isinstance(net.addController("c0"), KronosRyu)
 
 
 BESIDE = """
