@@ -107,6 +107,7 @@ int main(void)
 	char *standalone[] = { "tracer", "--socket", NULL, "-r", "2", "-c", "sleep 0.3", NULL };
 	struct kronos_host_config again = { .struct_size = sizeof(again), .cpu_speed = 1 };
 	struct kronos_stats sum;
+	/* A round, and what the kernel does for a task at its end, which nothing cuts. */
 	int64_t elapsed, work, slack = 2 * MSEC * slowness();
 	pid_t alone;
 	int h1, i1;

@@ -7,7 +7,7 @@ timer_before=$(cat $device)
 i=0
 while [ $i -lt 6 ]; do
     insmod /mod/kronos.ko || { dmesg | tail -n 2; exit 1; }
-    dmesg | tail -n 5 | grep 'kronos: .* self-tests passed'
+    [ "$(dmesg | grep -c 'kronos: .* self-tests passed')" -eq $((i + 1)) ]
     [ "$(cat $source)" = kronos ]
     [ "$(cat $device)" = kronos ]
     sleep 0.2
