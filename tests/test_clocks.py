@@ -47,6 +47,97 @@ def test_waits_and_timers_of_static_programs(compiler, name, tmp_path):
     assert (ended.status, ended.out) == (0, "EXIT-SUCCESS\n"), ended
 
 
+LINKED = ("-Wl,--no-as-needed",)  # before a library that stands before the sources
+
+
+def build_library(directory, source, *flags):
+    """Compile a shared library; return its path."""
+    path = directory / "library.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", *flags, "-o", path, source], check=True, timeout=60)
+    return path
+
+
+CALLER = """
+int library_main(int argc, char **argv);
+
+int main(int argc, char **argv)
+{
+	return library_main(argc, argv);
+}
+"""
+
+OPENER = """
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static void *nothing(void *unused)
+{
+	return unused;
+}
+
+int main(int argc, char **argv)
+{
+	int (*library_main)(int, char **);
+	pthread_t thread;
+	void *library;
+
+	pthread_create(&thread, NULL, nothing, NULL);
+	library = dlopen("./library.so", RTLD_NOW);
+	if (!library) {
+		fprintf(stderr, "%s\\n", dlerror());
+		return 1;
+	}
+	library_main = (int (*)(int, char **))dlsym(library, "library_main");
+	pthread_join(thread, NULL);
+	return library_main(argc, argv);
+}
+"""
+
+
+@pytest.mark.parametrize("source", [CALLER, OPENER], ids=["linked", "opened"])
+def test_rdtsc_of_a_library(source, tmp_path):
+    library = build_library(tmp_path, PROGRAMS / "tsc.c", "-Dmain=library_main")
+    caller = tmp_path / "caller.c"
+    caller.write_text(source)
+    program = build(tmp_path, caller, "gcc", *((*LINKED, library) if source is CALLER else ()))
+    assert (
+        subprocess.run([program, str(SLACK)], cwd=tmp_path, timeout=60, capture_output=True).returncode == 0
+    )
+    ended = run_alone([program, str(SLACK)], tmp_path)
+    assert (ended.status, ended.out) == (0, "EXIT-SUCCESS\n"), ended
+
+
+TABLE = """
+#include <stdio.h>
+#include <string.h>
+
+/* Not unwound, so no function: what is here is data, though it stands in code. */
+__asm__(".text; table: .byte 0x0f, 0x31, 0x0f, 0x01, 0xf9; .fill 16, 1, 0x90; .previous");
+extern const unsigned char table[] __attribute__((visibility("hidden")));
+
+int library_main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	if (__builtin_ia32_rdtsc() && memcmp(table, "\\x0f\\x31\\x0f\\x01\\xf9", 5))
+		return 1;
+	puts("EXIT-SUCCESS");
+	return 0;
+}
+"""
+
+
+def test_tables_in_a_library_stay_as_they_are(tmp_path):
+    source, caller = tmp_path / "table.c", tmp_path / "caller.c"
+    source.write_text(TABLE)
+    caller.write_text(CALLER)
+    program = build(tmp_path, caller, "gcc", *LINKED, build_library(tmp_path, source))
+    ended = run_alone([program], tmp_path)
+    assert (ended.status, ended.out) == (0, "EXIT-SUCCESS\n"), ended
+
+
 STATIC_GO = """
 package main
 

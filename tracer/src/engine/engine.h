@@ -48,7 +48,8 @@
  *   sockets.c  timeouts of sockets
  *   clocks.c   clocks that are read or set by system calls
  *   stamps.c   stamps of packets; rings.c those in packet sockets' rings
- *   tsc.c      programs that read the time stamp counter; tsc_verdicts.c
+ *   tsc.c      programs that read the time stamp counter; tsc_verdicts.c, tsc_code.c
+ *   tsc_libraries.c libraries that do; elf_file.c
  *   cputime.c  CPU time, which follows the hosts' clocks
  *   timers.c   interval timers; timers_posix.c timer_create; timerfds.c
  *   link.h     virtual links, and the files that make them

@@ -160,7 +160,10 @@ static void emit_condition(struct emitter *e, const struct timed_call *call)
 	case MAPFILE:
 		LOAD_LOW(e, 3);
 		emit(e, BPF_ALU | BPF_AND | BPF_K, MAP_SHARED | MAP_ANONYMOUS, 0, 0);
-		JUMP(e, BPF_JEQ, MAP_SHARED, 1, 0);
+		JUMP(e, BPF_JEQ, MAP_SHARED, 4, 0);
+		JUMP(e, BPF_JEQ, 0, 0, 2);
+		LOAD_LOW(e, 2);
+		JUMP(e, BPF_JSET, PROT_EXEC, 1, 0);
 		RETURN(e, SECCOMP_RET_ALLOW);
 		break;
 	case PRCTL:

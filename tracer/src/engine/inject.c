@@ -71,6 +71,22 @@ int task_write(const struct task *task, uint64_t address, const void *data,
 		       -EFAULT;
 }
 
+int task_write_code(const struct task *task, uint64_t address, const void *data,
+		    size_t size)
+{
+	char path[32];
+	int memory;
+	bool done;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", task->tid);
+	memory = open(path, O_RDWR | O_CLOEXEC);
+	if (memory < 0)
+		return -EFAULT;
+	done = pwrite(memory, data, size, (off_t)address) == (ssize_t)size;
+	close(memory);
+	return done ? 0 : -EFAULT;
+}
+
 /* Every 64-bit process has the same image as this one. */
 void inject_init(void)
 {
@@ -234,35 +250,26 @@ static struct vclock_page *map_own(pid_t tid, uint64_t address)
 	return page == MAP_FAILED ? NULL : page;
 }
 
-static bool replace_function(int memory, uint64_t function, uint64_t target)
+static int replace_function(const struct task *task, uint64_t function, uint64_t target)
 {
 	/* endbr64; movabs $target, %rax; jmp *%rax */
 	uint8_t jump[16] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xb8,
 			     [14] = 0xff, 0xe0 };
 
 	memcpy(jump + 6, &target, sizeof(target));
-	return pwrite(memory, jump, sizeof(jump), (off_t)function) == sizeof(jump);
+	return task_write_code(task, function, jump, sizeof(jump));
 }
 
-static bool write_code(pid_t tid, uint64_t vdso, uint64_t map)
+static int write_code(const struct task *task, uint64_t vdso, uint64_t map)
 {
-	ssize_t size = vclock_code_end - vclock_code;
-	char path[32];
-	int memory;
-	bool done;
+	int failed = task_write_code(task, map, vclock_code,
+				     (size_t)(vclock_code_end - vclock_code));
 
-	/* Writes where the process itself may not. */
-	snprintf(path, sizeof(path), "/proc/%d/mem", tid);
-	memory = open(path, O_RDWR | O_CLOEXEC);
-	if (memory < 0)
-		return false;
-	done = pwrite(memory, vclock_code, (size_t)size, (off_t)map) == size;
-	for (size_t i = 0; done && i < REPLACED; i++)
+	for (size_t i = 0; !failed && i < REPLACED; i++)
 		if (replaced[i].offset)
-			done = replace_function(memory, vdso + replaced[i].offset,
-						map + i * ENTRY_SIZE);
-	close(memory);
-	return done;
+			failed = replace_function(task, vdso + replaced[i].offset,
+						  map + i * ENTRY_SIZE);
+	return failed;
 }
 
 void inject_clock(struct task *task)
@@ -278,7 +285,7 @@ void inject_clock(struct task *task)
 		page = map_own(task->tid, (uint64_t)map + VCLOCK_PAGE_SIZE);
 	if (map == -ESRCH)
 		return;
-	if (!page || !write_code(task->tid, vdso, (uint64_t)map)) {
+	if (!page || write_code(task, vdso, (uint64_t)map)) {
 		if (page)
 			munmap(page, VCLOCK_PAGE_SIZE);
 		/* Its clock reads are system calls then, which are caught. */

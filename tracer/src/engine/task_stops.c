@@ -28,6 +28,7 @@
 #include "timens.h"
 #include "timers.h"
 #include "tsc.h"
+#include "tsc_libraries.h"
 #include "turns.h"
 #include "uptime.h"
 
@@ -52,7 +53,8 @@ static void stop_signal(struct task *task, int signal)
 		wait_latched(task);
 		return;
 	}
-	if (signal == SIGSEGV && tsc_emulate(task))
+	if ((signal == SIGSEGV && tsc_emulate(task)) ||
+	    (code == SI_KERNEL && tsc_emulate_replaced(task)))
 		return;
 	timers_signalled(task, signal);
 	wait_signalled(task, signal);

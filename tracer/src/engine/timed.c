@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -41,6 +42,7 @@
 #include "timed.h"
 #include "timens.h"
 #include "timers.h"
+#include "tsc_libraries.h"
 #include "uptime.h"
 
 void call_skip(struct task *task, struct user_regs_struct *regs, int64_t result)
@@ -230,6 +232,14 @@ static void leave_setns(struct task *task, struct user_regs_struct *regs)
 	timens_look(task->process);
 }
 
+static void emulate_mmap(struct task *task, struct user_regs_struct *regs)
+{
+	if (regs->r10 & MAP_SHARED)
+		rings_mmap(task, regs);
+	else
+		tsc_map_library(task, regs);
+}
+
 /* Nobody's child is left outside. */
 static void emulate_clone(struct task *task, struct user_regs_struct *regs)
 {
@@ -318,7 +328,7 @@ const struct timed_call timed_calls[] = {
 	CALL(clone, CLONES, .emulate = emulate_clone),
 	CALL(clone3, ALWAYS, .emulate = emulate_clone3), /* its flags are in memory */
 	CALL(ioctl, IOCTL, .enter = enter_ioctl),
-	CALL(mmap, MAPFILE, .emulate = rings_mmap),
+	CALL(mmap, MAPFILE, .emulate = emulate_mmap),
 	CALL(io_uring_setup, MISSING), /* its timeouts would be real */
 	/* Nobody is parked who may get a signal. */
 	CALL(kill, ALWAYS, .emulate = emulate_signal),

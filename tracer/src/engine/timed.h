@@ -28,7 +28,7 @@ enum condition {
 	PRCTL,	   /* those that set a seccomp filter, timer slack, or a trap */
 	CLONES,    /* makes a user namespace or somebody untraced: argument 0 has the flags */
 	IOCTL,	   /* asks for a packet's time of arrival, or unlocks or sets a terminal */
-	MAPFILE,   /* maps something that is shared */
+	MAPFILE,   /* maps something that is shared, or a file's code */
 	CLOCKSET,  /* never: argument 0 is a clock that can be set: refused */
 	REFUSED,   /* never: not permitted */
 	MISSING,   /* never: the kernel has no such call */

@@ -5,58 +5,34 @@
  * virtual time. The code that replaces the vDSO cannot use them then, and asks the
  * engine for the time: so only these programs pay.
  *
- * Libraries are not looked at: C libraries and OpenSSL have such instructions and
- * do not use them for time. Nor are Go's programs, whose run-time has them for its
- * profiles, nor instant processes, for which no time passes.
+ * Libraries have tsc_libraries.c. Go's programs are not looked at, whose run-time has
+ * the two for its profiles, nor are instant processes, for which no time passes.
  */
 #include <elf.h>
-#include <emmintrin.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/user.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <capstone/capstone.h>
 
-#include "clocks.h"
-#include "engine.h"
+#include "elf_file.h"
 #include "host.h"
 #include "inject.h"
 #include "stops.h"
 #include "task.h"
-#include "timed.h"
 #include "tsc.h"
+#include "tsc_code.h"
 #include "tsc_verdicts.h"
 
 /* How far before an instruction disassembly begins. */
 #define BEFORE 48
 
-static const uint8_t rdtsc[] = { 0x0f, 0x31 };
-static const uint8_t rdtscp[] = { 0x0f, 0x01, 0xf9 };
-
 /* ---- files ------------------------------------------------------------- */
-
-struct file {
-	const uint8_t *data;
-	size_t size;
-};
-
-/* The length of the instruction, if it is one of ours. */
-static size_t tsc_instruction(const uint8_t *code, size_t size)
-{
-	if (size >= sizeof(rdtsc) && !memcmp(code, rdtsc, sizeof(rdtsc)))
-		return sizeof(rdtsc);
-	if (size >= sizeof(rdtscp) && !memcmp(code, rdtscp, sizeof(rdtscp)))
-		return sizeof(rdtscp);
-	return 0;
-}
 
 /*
  * Whether an instruction begins at `at`, and not in the middle of another one. Code
@@ -96,27 +72,6 @@ static bool begins_instruction(csh disassembler, cs_insn *instruction,
 	return met > starts / 2;
 }
 
-/* The first place from `code` on where the first two bytes of one of ours are, or
- * `end`. Reads 16 bytes beyond a place. */
-static const uint8_t *find_candidate(const uint8_t *code, const uint8_t *end)
-{
-	const __m128i escape = _mm_set1_epi8(0x0f);
-	const __m128i second = _mm_set1_epi8(0x31), second_p = _mm_set1_epi8(0x01);
-
-	for (; code < end; code += 16) {
-		__m128i here = _mm_loadu_si128((const void *)code);
-		__m128i next = _mm_loadu_si128((const void *)(code + 1));
-		__m128i either = _mm_or_si128(_mm_cmpeq_epi8(next, second),
-					      _mm_cmpeq_epi8(next, second_p));
-		int found = _mm_movemask_epi8(
-			_mm_and_si128(_mm_cmpeq_epi8(here, escape), either));
-
-		if (found)
-			return code + __builtin_ctz((unsigned int)found);
-	}
-	return end;
-}
-
 static bool code_reads_tsc(const uint8_t *code, size_t size)
 {
 	const uint8_t *found = code, *end = code + size - 16;
@@ -127,8 +82,8 @@ static bool code_reads_tsc(const uint8_t *code, size_t size)
 	if (size < 16 || cs_open(CS_ARCH_X86, CS_MODE_64, &disassembler))
 		return false;
 	instruction = cs_malloc(disassembler);
-	while (!reads && (found = find_candidate(found, end)) < end) {
-		reads = tsc_instruction(found, sizeof(rdtscp)) &&
+	while (!reads && (found = tsc_find(found, end)) < end) {
+		reads = tsc_instruction(found, RDTSCP_SIZE) &&
 			begins_instruction(disassembler, instruction, code,
 					   (size_t)(found - code));
 		found++;
@@ -138,24 +93,16 @@ static bool code_reads_tsc(const uint8_t *code, size_t size)
 	return reads;
 }
 
-static bool within_file(const struct file *file, uint64_t offset, uint64_t size)
-{
-	return offset <= file->size && size <= file->size - offset;
-}
-
 /* A note that Go's linker puts in. */
-static bool is_go_note(const struct file *file, const Elf64_Phdr *segment)
+static bool is_go_note(const Elf64_Phdr *segment, const uint8_t *note)
 {
-	const uint8_t *note = file->data + segment->p_offset;
-
 	return segment->p_type == PT_NOTE &&
 	       segment->p_filesz > sizeof(Elf64_Nhdr) + 4 &&
 	       !memcmp(note + sizeof(Elf64_Nhdr), "Go\0", 4);
 }
 
-static bool segment_reads_tsc(const struct file *file, const Elf64_Phdr *segment)
+static bool segment_reads_tsc(const Elf64_Phdr *segment, const uint8_t *code)
 {
-	const uint8_t *code = file->data + segment->p_offset;
 	size_t before = (uintptr_t)code % 4096;
 
 	/* Its pages at once, which is cheaper than one by one. */
@@ -164,42 +111,33 @@ static bool segment_reads_tsc(const struct file *file, const Elf64_Phdr *segment
 	return code_reads_tsc(code, segment->p_filesz);
 }
 
-static bool elf_reads_tsc(const struct file *file)
+static bool elf_reads_tsc(const struct elf_file *file)
 {
-	const Elf64_Ehdr *header = (const void *)file->data;
-	const Elf64_Phdr *segments;
+	const Elf64_Phdr *segment = file->segments;
+	const uint8_t *content;
 	bool reads = false;
 
-	if (!within_file(file, 0, sizeof(*header)) ||
-	    memcmp(header->e_ident, ELFMAG, SELFMAG) ||
-	    header->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    !within_file(file, header->e_phoff,
-			 header->e_phnum * sizeof(*segments)))
-		return false;
-	segments = (const void *)(file->data + header->e_phoff);
-	for (int i = 0; i < header->e_phnum; i++) {
-		if (!within_file(file, segments[i].p_offset, segments[i].p_filesz))
+	for (int i = 0; i < file->segment_count; i++, segment++) {
+		content = elf_content(file, segment);
+		if (!content)
 			continue;
-		if (is_go_note(file, &segments[i]))
+		if (is_go_note(segment, content))
 			return false;
-		if (!reads && segments[i].p_type == PT_LOAD &&
-		    segments[i].p_flags & PF_X)
-			reads = segment_reads_tsc(file, &segments[i]);
+		if (!reads && segment->p_type == PT_LOAD && segment->p_flags & PF_X)
+			reads = segment_reads_tsc(segment, content);
 	}
 	return reads;
 }
 
 static bool look_into(int fd, size_t size)
 {
-	struct file file = { .size = size };
-	void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	struct elf_file file;
 	bool reads;
 
-	if (data == MAP_FAILED)
+	if (!elf_open(&file, fd, size))
 		return false;
-	file.data = data;
 	reads = elf_reads_tsc(&file);
-	munmap(data, size);
+	elf_close(&file);
 	return reads;
 }
 
@@ -232,27 +170,18 @@ bool tsc_wants_trap(const struct task *task)
 bool tsc_emulate(struct task *task)
 {
 	struct user_regs_struct regs;
-	uint8_t code[sizeof(rdtscp)];
+	uint8_t code[RDTSCP_SIZE];
 	size_t size, length;
-	uint64_t value;
 
 	if (!task->process->tsc_trapped || task->prctls.tsc_refused ||
 	    !task_get_regs(task, &regs))
 		return false;
 	/* The shorter one may be the last of its page. */
-	size = task_read(task, regs.rip, code, sizeof(rdtscp)) ? sizeof(rdtsc) :
-								 sizeof(rdtscp);
-	if (size == sizeof(rdtsc) && task_read(task, regs.rip, code, size))
+	size = task_read(task, regs.rip, code, RDTSCP_SIZE) ? RDTSC_SIZE : RDTSCP_SIZE;
+	if (size == RDTSC_SIZE && task_read(task, regs.rip, code, size))
 		return false;
 	length = tsc_instruction(code, size);
-	if (!length)
-		return false;
-	value = (uint64_t)((double)read_clock(task) * engine.tsc_per_ns);
-	regs.rax = (uint32_t)value;
-	regs.rdx = value >> 32;
-	if (length == sizeof(rdtscp))
-		regs.rcx = (uint64_t)engine.cpu;
-	regs.rip += length;
-	task_set_regs(task, &regs);
-	return true;
+	if (length)
+		tsc_execute(task, &regs, length);
+	return length;
 }

@@ -20,11 +20,7 @@
 #define CACHED_MIN (1 << 20) /* smaller programs are looked at faster than found */
 
 struct record {
-	struct file_key {
-		uint64_t device, inode;
-		int64_t seconds, nanoseconds; /* of its last change */
-		int64_t size;
-	} key;
+	struct file_key key;
 	uint64_t reads_tsc;
 };
 
@@ -36,7 +32,7 @@ struct verdict {
 static struct verdict *verdicts;
 static off_t known; /* so much of the file */
 
-static struct file_key key_of(const struct stat *file)
+struct file_key file_key(const struct stat *file)
 {
 	return (struct file_key){
 		.device = file->st_dev,
@@ -87,7 +83,7 @@ static void read_cache(void)
 
 bool verdict_find(const struct stat *file, bool *reads_tsc)
 {
-	struct file_key key = key_of(file);
+	struct file_key key = file_key(file);
 	struct verdict *verdict = find(&key);
 
 	if (!verdict && file->st_size >= CACHED_MIN) {
@@ -102,7 +98,7 @@ bool verdict_find(const struct stat *file, bool *reads_tsc)
 /* One write each: records of several engines do not mix. */
 void verdict_add(const struct stat *file, bool reads_tsc)
 {
-	const struct record record = { .key = key_of(file), .reads_tsc = reads_tsc };
+	const struct record record = { .key = file_key(file), .reads_tsc = reads_tsc };
 	struct stat cache;
 	int fd;
 
