@@ -51,6 +51,18 @@ def test_tasks_that_wait_for_each_other_get_as_much_as_one_that_never_waits():
     assert used[1] > 0
 
 
+def test_tasks_of_a_host_take_turns_within_a_long_round():
+    with Experiment() as experiment:
+        experiment.add_host("h1", counter="cputime")
+        experiment.synchronize_and_freeze()
+        processes = [start(experiment, "h1", *SPIN) for _ in range(2)]
+        experiment.progress(MS, 20)  # their starts
+        before = [cpu_ns(process) for process in processes]
+        experiment.progress(2 * ROUNDS * MS, 1)
+        used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
+    assert used == pytest.approx([1, 1], rel=0.2)
+
+
 @pytest.mark.parametrize("cores", [0, -1, 1.5, 5000, "two"])
 def test_wrong_numbers_of_cores(cores):
     with Experiment() as experiment, pytest.raises(ParameterError, match="cores must be 1 to 1024"):

@@ -29,6 +29,9 @@
 /* An Open vSwitch with many switches takes seconds to close its sockets. */
 #define KILL_MS 30000
 
+/* One turn in a window if others of the host may want to run. */
+#define QUANTUM (3 * NSEC_PER_MSEC)
+
 /* One turn while virtual time follows real time. */
 #define LIVE_QUANTUM (2 * NSEC_PER_MSEC)
 
@@ -195,12 +198,15 @@ static void close_window(struct host *host, int64_t until)
 	}
 }
 
-/* Not beyond what is due on the task's CPU time. */
+/* Not beyond what is due on the task's CPU time, nor longer than a turn. */
 static int64_t slice_limit(const struct task *task, int64_t limit)
 {
-	int64_t left = cputime_left(task), now = host_now(task->host);
+	const struct host *host = task->host;
+	int64_t most = cputime_left(task), now = host_now(host);
 
-	return left < limit - now ? now + left : limit;
+	if (host->mult && host->task_count > 1 && most > QUANTUM)
+		most = QUANTUM;
+	return most < limit - now ? now + most : limit;
 }
 
 /* One that computes in no virtual time, and has let its clock go on, still does. */
