@@ -11,7 +11,7 @@
 
 #include "check.h"
 
-#define THREADS 50
+#define THREADS 20
 
 static char slack_text[32];
 
