@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mininet.topo import Topo
+
 from mininet_kronos.errors import ParameterError
 from mininet_kronos.link import check_interface_name
 from mininet_kronos.link_model import link_params
@@ -12,6 +14,8 @@ from mininet_kronos.node import check_counter, check_speed
 
 def check_topo(topo: Any) -> None:
     """Raise ParameterError for what a topology asks in vain; parameters of classes are checked later."""
+    if not isinstance(topo, Topo):
+        raise ParameterError(f"topo {topo!r} is no topology; give an object of its class, such as MyTopo()")
     for node in topo.nodes():
         wanted = topo.nodeInfo(node)
         if "cpu_speed" in wanted:

@@ -98,6 +98,12 @@ def test_a_link_that_is_outside_virtual_time_is_refused():
         assert said == "h1-s1: TCLink is outside virtual time; use KronosLink, which is the default"
 
 
+def test_a_class_is_no_topology():
+    with pytest.raises(KronosError) as raised:
+        KronosNet(topo=Pair)
+    assert re.fullmatch(r"topo <class .*> is no topology; .*, such as MyTopo\(\)", one_line(raised.value))
+
+
 CALLS = [
     (lambda net: net["h9"], "there is no node 'h9'; there are .*h1.*"),
     (lambda net: net.get("h1", "h9"), "there is no node 'h9'; there are .*h1.*"),
