@@ -96,15 +96,22 @@ static void check_group(void)
 	check_elapsed("a killed group", start, 10 * MSEC);
 }
 
-/* A stop takes time, and what was being waited for is late by no more. */
+/*
+ * A stop takes time, and what was being waited for is late by no more. The child
+ * ends when its parent has seen that it goes on, and not before.
+ */
 static void check_stop(void)
 {
 	int64_t start = now();
-	pid_t pid = fork();
-	int status;
+	int status, seen[2];
+	pid_t pid;
+	char byte;
 
+	CHECK(!pipe(seen));
+	pid = fork();
 	if (pid == 0) {
 		nap(50 * MSEC);
+		CHECK(read(seen[0], &byte, 1) == 1);
 		_exit(7);
 	}
 	nap(10 * MSEC);
@@ -114,8 +121,11 @@ static void check_stop(void)
 	CHECK(waitpid(pid, &status, WNOHANG) == 0);
 	CHECK(!kill(pid, SIGCONT));
 	CHECK(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
+	CHECK(write(seen[1], "", 1) == 1);
 	CHECK(WEXITSTATUS(await(pid)) == 7);
 	check_elapsed("a stopped child", start, 110 * MSEC);
+	close(seen[0]);
+	close(seen[1]);
 }
 
 static void check_zombie(void)
