@@ -75,14 +75,15 @@ MODELS = {
         )
         for name in ("uniform", "normal", "pareto", "paretonormal")
     },
-    "jitter 2 ms, correlation 50 %": Model(
-        {"jitter": "2ms", "delay_correlation": 50, "jitter_reorders": True},
-        "2ms 50%",
-        ("deviation ms", "correlation"),
-    ),
+    **{
+        f"jitter 2 ms, {name}, correlation 50 %": Model(
+            {"jitter": "2ms", "distribution": name, "delay_correlation": 50, "jitter_reorders": True},
+            "2ms 50%" if name == "uniform" else f"2ms 50% distribution {name}",
+            ("deviation ms", "correlation"),
+        )
+        for name in ("uniform", "normal")
+    },
 }
-
-
 PARAMETERS = {name for model in MODELS.values() for name in model.ours}
 
 
@@ -152,8 +153,8 @@ def main() -> None:
     """Print a row for each model: its statistics' means and standard errors."""
     parser = argparse.ArgumentParser(description="Statistics of losses, duplicates, order and delays.")
     parser.add_argument("--engine", choices=["user", "kernel"], default="user")
-    parser.add_argument("--count", type=int, default=5000, help="datagrams in each run")
-    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--count", type=int, default=2000, help="datagrams in each run")
+    parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     net = KronosNet(topo=Pair(), controller=None, autoStaticArp=True, engine=args.engine)
     net.start()
