@@ -169,7 +169,8 @@ def main() -> None:
 
 
 def summary(values: list[float]) -> str:
-    """Return mean and standard error."""
+    """Return mean and standard error of those that there are."""
+    values = [value for value in values if not math.isnan(value)] or [math.nan]
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return f"{statistics.mean(values):.3f} ± {error:.3f}"
 
