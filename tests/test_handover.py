@@ -139,6 +139,18 @@ def test_few_stops_for_many_wakes(program, kind):
         assert experiment.host_stats("h1").slices < HOPS / 2
 
 
+def test_timeouts_of_another_hosts_sockets_do_not_matter():
+    with Experiment() as experiment:
+        require_bpf_latch(experiment)
+        for host in "h1", "h2":
+            experiment.add_host(host, counter="cputime")
+        experiment.synchronize_and_freeze()
+        for host, hops in ("h2", 1), ("h1", HOPS):
+            process = start(experiment, host, sys.executable, "-c", SOCKETS, str(hops), "unix")
+            assert run_to_end(experiment, process, 60_000)[1] == 0
+        assert experiment.host_stats("h1").slices < HOPS / 2
+
+
 @pytest.mark.parametrize("work", [(2000, 100), (100, 2000)])
 def test_cpu_time_is_theirs(tmp_path, work):
     ended = run_alone([sys.executable, "-c", PIPES, str(HOPS), *map(str, work)], tmp_path)

@@ -66,6 +66,7 @@ struct host {
 	LIST_HEAD(, question) questions; /* for neighbours */
 	bool relayed;		/* relays begin or end at it */
 	struct terminal *terminal; /* that somebody types at, or NULL */
+	bool socket_timeouts;	/* a task of it has given a socket one */
 	bool has_ptys;		/* masters of pseudo-terminals */
 	bool pty_unsettled;	/* it has run since they were last looked at */
 	bool standalone;	/* a tracer's own: stands still until the freeze */

@@ -16,7 +16,6 @@
 #include "host.h"
 #include "plain_wait.h"
 #include "task.h"
-#include "timed.h"
 
 static bool is_pipe(pid_t tid, int fd)
 {
@@ -90,7 +89,7 @@ bool plain_wait_may_pass(const struct host *host, int64_t call, bool socket)
 	case SYS_read:
 	case SYS_recvfrom:
 	case SYS_recvmsg:
-		return !socket || !sockets_have_timeouts();
+		return !socket || !host->socket_timeouts;
 	case SYS_futex:
 		return true;
 	}

@@ -25,11 +25,6 @@
 
 static bool used;
 
-bool sockets_have_timeouts(void)
-{
-	return used;
-}
-
 bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 {
 	struct timeval tv;
@@ -54,7 +49,7 @@ bool enter_setsockopt(struct task *task, struct user_regs_struct *regs)
 	result = setsockopt(fd, SOL_SOCKET, (int)regs->rdx, &tv, sizeof(tv));
 	call_skip(task, regs, result ? -errno : 0);
 	close(fd);
-	used = true;
+	task->host->socket_timeouts = used = true;
 	return true;
 }
 

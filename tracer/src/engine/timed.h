@@ -132,9 +132,8 @@ void rings_setsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_getsockopt(struct task *task, struct user_regs_struct *regs);
 void rings_mmap(struct task *task, struct user_regs_struct *regs);
 
-/* sockets.c: whether a task of this worker has ever given a socket a timeout. */
-bool sockets_have_timeouts(void);
-/* When a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER: it has none. */
+/* sockets.c: when a wait for data that begins now is over by SO_RCVTIMEO; HEAP_NEVER:
+ * it has none. */
 int64_t receive_deadline(const struct task *task, int fd);
 /* Which of its socket's timeouts may end a call: SO_RCVTIMEO, SO_SNDTIMEO; 0: none. */
 int socket_option_of(int64_t nr);
