@@ -42,11 +42,18 @@ static bool has_received_less(struct rb_node *a, const struct rb_node *b)
 	return task_of(a)->received < task_of(b)->received;
 }
 
-/* What it did not want while it waited it does not get later, but for one turn. */
+/*
+ * What it did not want while it waited it does not get later, but for one turn.
+ * One that is new has not waited: many short ones must not keep others from
+ * running.
+ */
 static void catch_up(struct kronos_task *t)
 {
+	u64 ahead;
+
 	raise_floor(t->lp);
-	t->received = max(t->received, t->lp->floor - min(t->lp->floor, KRONOS_QUANTUM_NS));
+	ahead = t->received ? min(t->lp->floor, KRONOS_QUANTUM_NS) : 0;
+	t->received = max(t->received, t->lp->floor - ahead);
 }
 
 static void enqueue(struct kronos_task *t)

@@ -12,6 +12,8 @@ MS = 1_000_000
 ROUNDS = 100
 SPIN = ("sh", "-c", "while :; do :; done")
 
+FORKS = ("sh", "-c", "while :; do /bin/true; done")
+
 # Two processes that wait for each other all the time.
 PAIR = """
 import os
@@ -49,6 +51,18 @@ def test_tasks_that_wait_for_each_other_get_as_much_as_one_that_never_waits():
         used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
     assert used[0] == pytest.approx(1, rel=0.2)
     assert used[1] > 0
+
+
+def test_a_task_that_computes_does_not_starve_beside_many_that_are_short():
+    with Experiment() as experiment:
+        experiment.add_host("h1", counter="cputime")
+        experiment.synchronize_and_freeze()
+        spin, _ = (start(experiment, "h1", *command) for command in (SPIN, FORKS))
+        experiment.progress(MS, 20)  # their starts
+        before = cpu_ns(spin)
+        experiment.progress(MS, 5 * ROUNDS)
+        share = (cpu_ns(spin) - before) / (5 * ROUNDS * MS)
+    assert 0.25 < share < 0.75
 
 
 def test_tasks_of_a_host_take_turns_within_a_long_round():

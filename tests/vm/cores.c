@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Tasks share their host's virtual CPUs: each gets as much CPU time, and none more than one CPU's, those that never wait
- * and those that wait for each other all the time.
+ * and those that wait for each other all the time. Beside many short ones a task that never waits does not starve.
  */
 #include <math.h>
 
@@ -38,6 +38,16 @@ static void second_of_pair(void *unused)
 {
 	(void)unused;
 	pass_on(ping[0], pong[1]);
+}
+
+static void fork_on(void *unused)
+{
+	pid_t pid;
+
+	(void)unused;
+	while ((pid = fork()))
+		CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	_exit(0);
 }
 
 static int64_t work_of_task(pid_t pid)
@@ -81,6 +91,29 @@ static void share(unsigned int cores, void (**functions)(void *), int tasks)
 		;
 }
 
+static void beside_short_ones(void)
+{
+	struct kronos_host host = plain_host(1.0);
+	int64_t before, due = ROUNDS * MSEC / 2, worked;
+	pid_t pid;
+	int id;
+
+	initialize(KRONOS_INIT_KILL, 2);
+	id = add_host(&host);
+	pid = spawn(id, spin, NULL);
+	spawn(id, fork_on, NULL);
+	freeze();
+	progress(MSEC, 20);
+	before = work_of_task(pid);
+	progress(MSEC, ROUNDS);
+	worked = work_of_task(pid) - before;
+	printf("beside short ones a task has worked %.2f of a half\n", (double)worked / (double)due);
+	CHECK(worked > due / 2);
+	stop();
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
 int main(void)
 {
 	void (*computing[])(void *) = { spin, spin, spin };
@@ -93,5 +126,6 @@ int main(void)
 	share(2, computing, 3);
 	share(4, computing, 3);
 	share(1, waiting, 3);
+	beside_short_ones();
 	return success();
 }

@@ -45,7 +45,7 @@ struct host {
 	struct heap events;
 	LIST_HEAD(, timer) lagging; /* see timer.c */
 	struct task_queue ready; /* stopped tasks that want to run: turns.c */
-	int64_t received;	/* by the one of them that ran last, before it did */
+	int64_t received;	/* by whoever of them had received least */
 	struct task_list tasks;
 	struct task_list handovers; /* see handover.h */
 	LIST_HEAD(, uptime_file) uptimes;

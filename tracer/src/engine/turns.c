@@ -14,10 +14,13 @@
 /* A task that only stops, and never blocks, lets others of its host run too. */
 #define TURN (200 * NSEC_PER_USEC)
 
-/* What it did not want while it waited it does not get later, but for one turn. */
+/*
+ * What it did not want while it waited it does not get later, but for one turn. One
+ * that is new has not waited: many short ones must not keep others from running.
+ */
 static void catch_up(struct task *task)
 {
-	int64_t least = task->host->received - TURN;
+	int64_t least = task->host->received - (task->received ? TURN : 0);
 
 	if (task->received < least)
 		task->received = least;
@@ -76,11 +79,14 @@ void turns_leave(struct task *task)
 void turns_charge(struct task *task, int64_t ns)
 {
 	struct host *host = task->host;
+	const struct task *first = TAILQ_FIRST(&host->ready);
+	int64_t least;
 
 	if (!host->mult)
 		return;
-	/* Of those that wanted to run it had received least. */
-	if (host->received < task->received)
-		host->received = task->received;
 	task->received += ns;
+	least = first && first->received < task->received ? first->received :
+							    task->received;
+	if (host->received < least)
+		host->received = least;
 }
