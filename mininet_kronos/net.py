@@ -9,7 +9,7 @@ import select
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,16 +227,15 @@ class KronosNet(WaitingNet):
         mininet.util.poll = select.poll
         KronosNet._live = None
         self.pump.stopping = True
-        try:
+        with ExitStack() as last:  # each of them, even if Ctrl-C comes in between
+            last.callback(shutil.rmtree, self.pump.directory, ignore_errors=True)
+            last.callback(self.pump.close)
+            last.callback(self._sharedOVS.stop)
+            last.callback(setattr, self.pump, "stopping", False)
             self._sum_up(status)
             self._remove_interfaces()
             self.experiment.stop()
             super().stop()
-        finally:
-            self.pump.stopping = False
-            self._sharedOVS.stop()
-            self.pump.close()
-            shutil.rmtree(self.pump.directory, ignore_errors=True)
 
     def _remove_interfaces(self) -> None:
         """Remove what links have outside of hosts; one by one, as the engine's end would, takes seconds."""

@@ -109,6 +109,21 @@ def test_ctrl_c_can_be_survived(busy_net):
     assert (done.status, done.out.split()[-1]) == (0, "alive"), done
 
 
+def test_ctrl_c_while_it_stops(make_net, monkeypatch):
+    """In the midst of the clean-up: what comes after it is done all the same."""
+    net = make_net(Pair(hosts=1))
+    stop = net.ovs.stop
+
+    def interrupted():
+        stop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(net.ovs, "stop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        net.stop()
+    assert not net.pump.directory.exists()
+
+
 @pytest.mark.parametrize(
     ("number", "problem"),
     [(signal.SIGKILL, "has ended unexpectedly"), (signal.SIGSTOP, "was stopped by a signal")],
