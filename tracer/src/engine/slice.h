@@ -22,6 +22,7 @@ struct slice {
 	uint64_t tsc_end;  /* when the watchdog cuts it */
 	int64_t cap;	   /* the host's clock may not pass this */
 	uint64_t due;	   /* when the timer was to go off that ended it */
+	unsigned int put_off; /* times that this has been put off */
 	uint64_t cut;	   /* when the watchdog ended it, or 0 */
 	struct task *runner; /* who was running then, if it is known */
 	bool handed;	   /* others have been demoted, too: see handover.h */

@@ -36,6 +36,8 @@
 /* In units of SLACK: a slice that begins so long after the end of another one does
  * not follow it. */
 #define GAP_MAX 20
+/* So often a cut is put off by some SLACKs, see put_off(). */
+#define PUT_OFF_MAX 3
 /* After a slice that was not as expected so many are not expected at all. */
 #define DISTRUST 32
 #define STALL_SECONDS 5
@@ -158,6 +160,20 @@ static void demote_free(struct slice *slice)
 }
 
 /*
+ * The kernel gives other programs their share of the CPU even beside real-time tasks.
+ * If the slice ended meanwhile the latch has not seen the task leave the CPU: it will
+ * when it has run a little more. Who is interrupted instead may see that.
+ */
+static bool put_off(struct slice *slice, struct timer_fd *timer, uint64_t now)
+{
+	if (!latch_lists_stops() || !LIST_EMPTY(&slice->host->handovers) ||
+	    latch_fired(slice->task) || slice->put_off++ >= PUT_OFF_MAX)
+		return false;
+	arm_at(timer, now + 3 * slack);
+	return true;
+}
+
+/*
  * A task whose latch has fired stops when it is about to run code of its own. In
  * the middle of a system call it is left to finish that: an interrupt would show,
  * since reads of devices and many others then return a part of what was asked for.
@@ -172,7 +188,7 @@ static void on_timer(struct timer_fd *timer)
 	if (slice->host && slice->task && !slice->demoted) {
 		if (now + slack < slice->tsc_end) {
 			watchdog_arm(slice->tsc_end, 0);
-		} else if (!slice->cut) {
+		} else if (!slice->cut && !put_off(slice, timer, now)) {
 			slice->due = due;
 			slice->cut = now;
 			expected.cut = true;
