@@ -71,20 +71,17 @@ int task_write(const struct task *task, uint64_t address, const void *data,
 		       -EFAULT;
 }
 
-int task_write_code(const struct task *task, uint64_t address, const void *data,
-		    size_t size)
+int task_open_memory(const struct task *task)
 {
 	char path[32];
-	int memory;
-	bool done;
 
 	snprintf(path, sizeof(path), "/proc/%d/mem", task->tid);
-	memory = open(path, O_RDWR | O_CLOEXEC);
-	if (memory < 0)
-		return -EFAULT;
-	done = pwrite(memory, data, size, (off_t)address) == (ssize_t)size;
-	close(memory);
-	return done ? 0 : -EFAULT;
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+bool memory_write(int memory, uint64_t address, const void *data, size_t size)
+{
+	return pwrite(memory, data, size, (off_t)address) == (ssize_t)size;
 }
 
 /* Every 64-bit process has the same image as this one. */
@@ -250,26 +247,31 @@ static struct vclock_page *map_own(pid_t tid, uint64_t address)
 	return page == MAP_FAILED ? NULL : page;
 }
 
-static int replace_function(const struct task *task, uint64_t function, uint64_t target)
+static bool replace_function(int memory, uint64_t function, uint64_t target)
 {
 	/* endbr64; movabs $target, %rax; jmp *%rax */
 	uint8_t jump[16] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xb8,
 			     [14] = 0xff, 0xe0 };
 
 	memcpy(jump + 6, &target, sizeof(target));
-	return task_write_code(task, function, jump, sizeof(jump));
+	return memory_write(memory, function, jump, sizeof(jump));
 }
 
-static int write_code(const struct task *task, uint64_t vdso, uint64_t map)
+static bool write_code(const struct task *task, uint64_t vdso, uint64_t map)
 {
-	int failed = task_write_code(task, map, vclock_code,
-				     (size_t)(vclock_code_end - vclock_code));
+	int memory = task_open_memory(task);
+	bool done;
 
-	for (size_t i = 0; !failed && i < REPLACED; i++)
+	if (memory < 0)
+		return false;
+	done = memory_write(memory, map, vclock_code,
+			    (size_t)(vclock_code_end - vclock_code));
+	for (size_t i = 0; done && i < REPLACED; i++)
 		if (replaced[i].offset)
-			failed = replace_function(task, vdso + replaced[i].offset,
-						  map + i * ENTRY_SIZE);
-	return failed;
+			done = replace_function(memory, vdso + replaced[i].offset,
+						map + i * ENTRY_SIZE);
+	close(memory);
+	return done;
 }
 
 void inject_clock(struct task *task)
@@ -285,7 +287,7 @@ void inject_clock(struct task *task)
 		page = map_own(task->tid, (uint64_t)map + VCLOCK_PAGE_SIZE);
 	if (map == -ESRCH)
 		return;
-	if (!page || write_code(task, vdso, (uint64_t)map)) {
+	if (!page || !write_code(task, vdso, (uint64_t)map)) {
 		if (page)
 			munmap(page, VCLOCK_PAGE_SIZE);
 		/* Its clock reads are system calls then, which are caught. */

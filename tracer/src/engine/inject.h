@@ -13,9 +13,9 @@ struct task;
 int task_read(const struct task *task, uint64_t address, void *data, size_t size);
 int task_write(const struct task *task, uint64_t address, const void *data,
 	       size_t size);
-/* The same, where the process itself may not write. */
-int task_write_code(const struct task *task, uint64_t address, const void *data,
-		    size_t size);
+/* Its memory as a file, to be closed, for what the task itself may not write; or -1. */
+int task_open_memory(const struct task *task);
+bool memory_write(int memory, uint64_t address, const void *data, size_t size);
 void inject_init(void);
 /* Address of a timespec, relative or absolute, that never comes; 0: there is none. */
 uint64_t inject_forever(const struct process *process);

@@ -170,16 +170,21 @@ static void leave_map(struct task *task, struct user_regs_struct *regs)
 {
 	const struct library *library = library_of(task, (int)regs->r8);
 	uint64_t at;
+	int memory;
 
 	if (!library || (int64_t)regs->rax < 0)
+		return;
+	memory = task_open_memory(task);
+	if (memory < 0)
 		return;
 	for (const struct site *site = library->sites;
 	     site < library->sites + library->count; site++) {
 		at = site->offset - regs->r9;
 		if (at < regs->rsi)
-			task_write_code(task, regs->rax + at,
-					(uint8_t[]){ INT3, marks[site->length] }, 2);
+			memory_write(memory, regs->rax + at,
+				     (uint8_t[]){ INT3, marks[site->length] }, 2);
 	}
+	close(memory);
 }
 
 void tsc_map_library(struct task *task, struct user_regs_struct *regs)
