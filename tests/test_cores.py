@@ -25,56 +25,40 @@ while byte := os.read(read, 1):
 """
 
 
+def cpu_times(*commands, cores=1, starts=20, timestep=MS, rounds=ROUNDS):
+    """Return the CPU time that each command has in so many rounds, together in one host, in ns."""
+    with Experiment() as experiment:
+        experiment.add_host("h1", cores=cores, counter="cputime")
+        experiment.synchronize_and_freeze()
+        processes = [start(experiment, "h1", *command) for command in commands]
+        experiment.progress(MS, starts)
+        before = [cpu_ns(process) for process in processes]
+        experiment.progress(timestep, rounds)
+        return [cpu_ns(process) - ns for process, ns in zip(processes, before)]
+
+
 @pytest.mark.parametrize(
     ("cores", "loops", "share"), [(1, 2, 1 / 2), (2, 1, 1), (2, 2, 1), (2, 3, 2 / 3), (4, 3, 1)]
 )
 def test_tasks_share_the_cores(cores, loops, share):
-    with Experiment() as experiment:
-        experiment.add_host("h1", cores=cores, counter="cputime")
-        experiment.synchronize_and_freeze()
-        processes = [start(experiment, "h1", *SPIN) for _ in range(loops)]
-        experiment.progress(MS, 20)  # their starts
-        before = [cpu_ns(process) for process in processes]
-        experiment.progress(MS, ROUNDS)
-        used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
-    assert used == pytest.approx([share] * loops, rel=0.2)
+    used = cpu_times(*[SPIN] * loops, cores=cores)
+    assert used == pytest.approx([share * ROUNDS * MS] * loops, rel=0.2)
 
 
 def test_tasks_that_wait_for_each_other_get_as_much_as_one_that_never_waits():
-    with Experiment() as experiment:
-        experiment.add_host("h1", counter="cputime")
-        experiment.synchronize_and_freeze()
-        processes = [start(experiment, "h1", *command) for command in (SPIN, (sys.executable, "-c", PAIR))]
-        experiment.progress(MS, 500)  # their starts
-        before = [cpu_ns(process) for process in processes]
-        experiment.progress(MS, 3 * ROUNDS)
-        used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
-    assert used[0] == pytest.approx(1, rel=0.2)
-    assert used[1] > 0
+    spin, first = cpu_times(SPIN, (sys.executable, "-c", PAIR), starts=500, rounds=3 * ROUNDS)
+    assert spin == pytest.approx(ROUNDS * MS, rel=0.2)
+    assert first > 0
 
 
 def test_a_task_that_computes_does_not_starve_beside_many_that_are_short():
-    with Experiment() as experiment:
-        experiment.add_host("h1", counter="cputime")
-        experiment.synchronize_and_freeze()
-        spin, _ = (start(experiment, "h1", *command) for command in (SPIN, FORKS))
-        experiment.progress(MS, 20)  # their starts
-        before = cpu_ns(spin)
-        experiment.progress(MS, 5 * ROUNDS)
-        share = (cpu_ns(spin) - before) / (5 * ROUNDS * MS)
-    assert 0.25 < share < 0.75
+    spin, _ = cpu_times(SPIN, FORKS, rounds=5 * ROUNDS)
+    assert 0.25 < spin / (5 * ROUNDS * MS) < 0.75
 
 
 def test_tasks_of_a_host_take_turns_within_a_long_round():
-    with Experiment() as experiment:
-        experiment.add_host("h1", counter="cputime")
-        experiment.synchronize_and_freeze()
-        processes = [start(experiment, "h1", *SPIN) for _ in range(2)]
-        experiment.progress(MS, 20)  # their starts
-        before = [cpu_ns(process) for process in processes]
-        experiment.progress(2 * ROUNDS * MS, 1)
-        used = [(cpu_ns(process) - ns) / (ROUNDS * MS) for process, ns in zip(processes, before)]
-    assert used == pytest.approx([1, 1], rel=0.2)
+    used = cpu_times(SPIN, SPIN, timestep=2 * ROUNDS * MS, rounds=1)
+    assert used == pytest.approx([ROUNDS * MS] * 2, rel=0.2)
 
 
 @pytest.mark.parametrize("cores", [0, -1, 1.5, 5000, "two"])
