@@ -30,6 +30,7 @@
  *   stops.c    what is known of a ptrace stop, and the way out
  *   latch.c    stops a task that was blocked before it runs user code
  *   latch_program.c its BPF program, which lists stops
+ *   turns.c    which of a host's tasks is the next
  *   slice.c    one turn of one task
  *   blocked.c  what becomes of a task that has blocked, and of one that waits for a disk
  *   handover.c tasks of a host that wake each other in turn within one slice

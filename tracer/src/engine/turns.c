@@ -26,6 +26,7 @@ static void catch_up(struct task *task)
 		task->received = least;
 }
 
+/* Who was woken has received little, who has run much: each is near one of the ends. */
 static void insert_from_front(struct task *task)
 {
 	struct task_queue *queue = &task->host->ready;
