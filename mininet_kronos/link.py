@@ -254,12 +254,3 @@ class KronosLink(Link):
     def delays(self) -> tuple[int, int]:
         """One-way delays in ns: what intf1 sends, what intf2 sends."""
         return self.intf1.shape.delay_ns, self.intf2.shape.delay_ns
-
-
-def check_link_class(name: str, made_by: Any) -> None:
-    """Raise ParameterError for a class, or a partial of one, whose links would be in real time."""
-    made_by = getattr(made_by, "func", made_by)
-    if isinstance(made_by, type) and not issubclass(made_by, KronosLink):
-        raise ParameterError(
-            f"{name}: {made_by.__name__} is outside virtual time; use KronosLink, which is the default"
-        )

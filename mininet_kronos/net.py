@@ -26,9 +26,9 @@ from mininet_kronos.errors import (
     UnknownNodeError,
 )
 from mininet_kronos.experiment import Experiment
-from mininet_kronos.link import KronosIntf, KronosLink, check_link_class
+from mininet_kronos.link import KronosIntf, KronosLink
 from mininet_kronos.machine import check_machine, check_ryu
-from mininet_kronos.net_checks import check_params, check_topo
+from mininet_kronos.net_checks import check_link_class, check_params, check_topo
 from mininet_kronos.net_ovs import SharedOVS
 from mininet_kronos.net_waiting import WaitingNet
 from mininet_kronos.node import KronosHost, KronosNodeMixin

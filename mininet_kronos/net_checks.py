@@ -7,7 +7,7 @@ from typing import Any
 from mininet.topo import Topo
 
 from mininet_kronos.errors import ParameterError
-from mininet_kronos.link import check_interface_name
+from mininet_kronos.link import KronosLink, check_interface_name
 from mininet_kronos.link_model import link_params
 from mininet_kronos.node import check_counter, check_speed
 
@@ -40,3 +40,12 @@ def check_params(epoch: Any, params: dict[str, Any]) -> None:
     ):
         if params.get(name):
             raise ParameterError(f"KronosNet has no {name}: {why}")
+
+
+def check_link_class(name: str, made_by: Any) -> None:
+    """Raise ParameterError for a class, or a partial of one, whose links would be in real time."""
+    made_by = getattr(made_by, "func", made_by)
+    if isinstance(made_by, type) and not issubclass(made_by, KronosLink):
+        raise ParameterError(
+            f"{name}: {made_by.__name__} is outside virtual time; use KronosLink, which is the default"
+        )
