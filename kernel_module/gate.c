@@ -95,11 +95,19 @@ static bool is_free(struct kronos_lp *lp, struct kronos_core *core)
 	return !core->holder && gate_open && before_end(lp, kronos_core_now(core));
 }
 
+/* Who is on the way may be the next. */
+static bool all_are_awaited(const struct kronos_lp *lp)
+{
+	return (int)(lp->cores - lp->holders) <= atomic_read(&lp->coming);
+}
+
 /* A core for the task: the one that it had, if possible. */
 static struct kronos_core *free_core(struct kronos_task *t)
 {
 	unsigned int i;
 
+	if (all_are_awaited(t->lp))
+		return NULL;
 	if (is_free(t->lp, t->core))
 		return t->core;
 	for (i = 0; i < t->lp->cores; i++)
@@ -122,12 +130,6 @@ static void give_turn(struct kronos_task *t, struct kronos_core *core)
 	trace_kronos_turn(t->task->pid, t->lp->id, kronos_core_now(core));
 }
 
-/* Who is on the way may be the next. */
-static bool all_are_awaited(const struct kronos_lp *lp)
-{
-	return (int)(lp->cores - lp->holders) <= atomic_read(&lp->coming);
-}
-
 /* Gives turns to those who wait; all but the caller must then be woken. */
 static void give_turns(struct kronos_lp *lp, struct kronos_task *caller, struct llist_head *wake)
 {
@@ -137,7 +139,7 @@ static void give_turns(struct kronos_lp *lp, struct kronos_task *caller, struct 
 		struct kronos_core *core = free_core(t);
 
 		next = task_of(rb_next(&t->queued));
-		if (!core || all_are_awaited(lp))
+		if (!core)
 			return;
 		if (!before_end(lp, t->since))
 			continue;
@@ -177,17 +179,12 @@ void kronos_gate_coming(struct kronos_task *t)
 		atomic_inc(&t->lp->coming);
 }
 
-static bool arrive(struct kronos_task *t)
+bool kronos_gate_arrive(struct kronos_task *t)
 {
 	if (!test_and_clear_bit(KRONOS_COMING, &t->flags))
 		return false;
 	atomic_dec(&t->lp->coming);
 	return true;
-}
-
-void kronos_gate_forget(struct kronos_task *t)
-{
-	arrive(t);
 }
 
 /* ---- at the gate ---------------------------------------------------------- */
@@ -215,7 +212,7 @@ static bool may_pass(struct kronos_task *t, struct llist_head *wake)
 		dequeue(t);
 	else
 		wait_for_turn(t);
-	arrive(t);
+	kronos_gate_arrive(t);
 	give_turns(t->lp, t, wake);
 	return pass || test_bit(KRONOS_TURN, &t->flags);
 }
@@ -301,7 +298,7 @@ void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned 
 
 void kronos_gate_leave_core(struct kronos_cpu *kc, struct kronos_task *t)
 {
-	bool came = arrive(t);
+	bool came = kronos_gate_arrive(t);
 
 	if (!came && !test_bit(KRONOS_TURN, &t->flags))
 		return;

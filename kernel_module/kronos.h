@@ -263,8 +263,8 @@ void kronos_gate_arm(struct kronos_task *t);
 void kronos_gate_blocked(struct kronos_cpu *kc, struct kronos_task *t, unsigned int state);
 /* It is new, or woken from a wait: soon it is at the gate, or waits again. */
 void kronos_gate_coming(struct kronos_task *t);
-/* Only in stop_machine(). */
-void kronos_gate_forget(struct kronos_task *t);
+/* It is not on its way any more; returns whether it was. */
+bool kronos_gate_arrive(struct kronos_task *t);
 void kronos_gate_leave_core(struct kronos_cpu *kc, struct kronos_task *t);
 void kronos_gate_wake(struct irq_work *work);
 /* Opens the gate until the clocks reach `end`. */

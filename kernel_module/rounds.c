@@ -42,7 +42,7 @@ void kronos_rounds_interrupt(void)
 static void catch_task(struct kronos_task *t)
 {
 	clear_bit(KRONOS_HELD, &t->flags);
-	kronos_gate_forget(t);
+	kronos_gate_arrive(t); /* it may have been on its way at the thaw */
 	kronos_gate_arm(t);
 }
 
